@@ -1,0 +1,242 @@
+"""What crosses a process boundary. Stored histories hold these: fields are only added, with defaults."""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from flows.model import Flow, Task
+
+
+class Message(BaseModel):
+    """Tolerant of fields that a newer process sends."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+class Seed(Message):
+    """A result that a task (or one item of it) may reuse if its fingerprint still matches.
+
+    Attributes:
+        attempt: The attempt that produced the output, for the record.
+    """
+
+    task_name: str
+    item: int | None = None
+    output: JsonValue = None
+    fingerprint: str
+    attempt: int = 1
+
+
+class FlowExecutionStart(Message):
+    """All that one generation of a flow execution needs. ``input`` was validated before."""
+
+    organization_id: str
+    flow_id: str
+    flow_version: int
+    flow_name: str
+    flow_execution_id: str
+    generation: int
+    run_number: int
+    definition: Flow
+    input: dict[str, JsonValue]
+    input_task_name: str
+    seeds: list[Seed] = Field(default_factory=list)
+
+
+class RunContext(Message):
+    """Which generation of which execution a task belongs to."""
+
+    organization_id: str
+    flow_id: str
+    flow_version: int
+    flow_execution_id: str
+    generation: int
+
+
+class TaskCall(Message):
+    """Input of every task activity.
+
+    Attributes:
+        parameters: Resolved; what the task execution shows as its ``input``.
+        item: Position in the iteration, None for a task that runs once.
+        item_count: Number of items of the iteration, 1 for a task that runs once.
+        effect_key: Same on every attempt; sent outside as ``Idempotency-Key``.
+        max_attempts: Failures allowed; the interceptor makes the last one final, because for pure
+            work Temporal itself is allowed more attempts (lost workers do not count).
+    """
+
+    context: RunContext
+    task_name: str
+    executor: str
+    parameters: dict[str, JsonValue]
+    item: int | None = None
+    item_count: int = 1
+    effect_key: str
+    fingerprint: str
+    max_attempts: int = 1
+
+
+class TaskReply(Message):
+    """Result of every task activity.
+
+    Attributes:
+        output_digest: ``flows.canonical.digest`` of the output, computed beside the activity so that the workflow
+            need not; settling compares it with what the read model holds.
+        attempt: Which attempt succeeded, counted from 1 by Temporal.
+    """
+
+    output: JsonValue = None
+    output_digest: str = ""
+    attempt: int = 1
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class TaskError(Message):
+    """What ``error`` of a task execution shows."""
+
+    message: str
+    type: str
+    traceback: str | None = None
+
+
+class TaskState(StrEnum):
+    """Where a task, or one item of an iteration, stands in the workflow's own state."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    REUSED = "reused"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+
+class TaskSettlement(Message):
+    """The workflow's word on one task, or on one item of an iteration.
+
+    Attributes:
+        item: None for a task that ran once, and for the aggregate of an iteration.
+        item_count: For the aggregate of an iteration the number of items; None otherwise.
+        attempt: The attempt that ended it; None where nothing ran (inputs, skipped, reused).
+        output: Present only with ``has_output``; left out where the store should hold it already,
+            which ``output_digest`` proves.
+    """
+
+    task_name: str
+    item: int | None = None
+    item_count: int | None = None
+    state: TaskState
+    attempt: int | None = None
+    input: JsonValue = None
+    output: JsonValue = None
+    has_output: bool = False
+    output_digest: str = ""
+    fingerprint: str = ""
+    error: TaskError | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+class SettleTasksCall(Message):
+    """Write the workflow's word on some tasks over whatever was reported. Repeatable."""
+
+    context: RunContext
+    tasks: list[TaskSettlement]
+
+
+class SettleTasksReply(Message):
+    """Positions in ``tasks`` whose output the store lacks: send those again with their output."""
+
+    missing: list[int] = Field(default_factory=list)
+
+
+class SettleExecutionCall(Message):
+    """Close the execution: final status, every row that is still open, hidden rows of skipped tasks.
+
+    Attributes:
+        status: ``completed``, ``failed`` or ``cancelled``.
+        ran: Tasks that own rows in this generation; rows of any other task are hidden.
+    """
+
+    context: RunContext
+    status: str
+    error: TaskError | None = None
+    failed_task: str | None = None
+    tasks: list[TaskSettlement] = Field(default_factory=list)
+    skipped: list[str] = Field(default_factory=list)
+
+
+class SettleExecutionReply(Message):
+    """``missing`` as in SettleTasksReply; nothing was closed while it is not empty.
+
+    Attributes:
+        superseded: A newer generation owns the execution; nothing was written.
+    """
+
+    missing: list[int] = Field(default_factory=list)
+    superseded: bool = False
+
+
+class FlowExecutionResult(Message):
+    """What the Temporal workflow returns: outputs of the tasks that nothing depends on, by name."""
+
+    status: str
+    outputs: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+class IterationStart(Message):
+    """One child workflow of an iteration: a run of items and what they read.
+
+    Attributes:
+        first_item: Position of the first item of this child in the whole iteration.
+        item_count: Number of items of the whole iteration.
+        shared: Value of each reference that all items share, by the reference's text.
+        items: For each reference that is iterated, the values of this child's items.
+        edge_outputs_digest: Digest of outputs of dependencies that come by an edge alone; part of
+            every item's fingerprint.
+    """
+
+    context: RunContext
+    task: Task
+    first_item: int
+    item_count: int
+    length: int
+    window: int
+    shared: dict[str, JsonValue] = Field(default_factory=dict)
+    items: dict[str, list[JsonValue]] = Field(default_factory=dict)
+    edge_outputs_digest: str = ""
+    seeds: list[Seed] = Field(default_factory=list)
+
+
+class IterationResult(Message):
+    """Outputs of the child's items, in item order."""
+
+    outputs: list[JsonValue]
+
+
+class TaskView(Message):
+    """One task as the query ``task_states`` shows it."""
+
+    task_name: str
+    state: TaskState
+    attempt: int | None = None
+    items_total: int | None = None
+    items_done: int | None = None
+
+
+class ReconcileCall(Message):
+    """One round of the reconciler: at most ``limit`` open executions, oldest check first."""
+
+    limit: int = 500
+
+
+class ReconcileReply(Message):
+    """What one round found and did."""
+
+    looked_at: int = 0
+    started: int = 0
+    settled: int = 0
+    cancelled: int = 0
+    failed: int = 0

@@ -1,0 +1,41 @@
+"""Registered names: stored histories and outside clients hold them, so they never change."""
+
+from typing import NewType
+
+FlowId = NewType("FlowId", str)
+FlowExecutionId = NewType("FlowExecutionId", str)
+OrganizationId = NewType("OrganizationId", str)
+
+FLOW_EXECUTION = "FlowExecution"
+ITERATION = "Iteration"
+RECONCILIATION = "Reconciliation"
+
+SETTLE_TASKS = "settle_tasks"
+SETTLE_EXECUTION = "settle_execution"
+RECONCILE = "reconcile"
+
+TASK_STATES = "task_states"
+
+DEFAULT_TASK_QUEUE = "perdure"
+RECONCILIATION_SCHEDULE = "perdure-reconciliation"
+
+ORGANIZATION_ID = "OrganizationId"
+FLOW_ID = "FlowId"
+FLOW_VERSION = "FlowVersion"
+FLOW_EXECUTION_ID = "FlowExecutionId"
+INTERACTIVE_WORKFLOW_ID = "InteractiveWorkflowId"
+
+
+def flow_workflow_id(flow_execution_id: str, generation: int) -> str:
+    """Return the id of the Temporal workflow that runs one generation of a flow execution."""
+    return f"flow-execution:{flow_execution_id}:{generation}"
+
+
+def activity_id(task_name: str, item: int | None = None) -> str:
+    """Return the id of a task's activity: the task's name, with ``#item`` inside an iteration."""
+    return task_name if item is None else f"{task_name}#{item}"
+
+
+def effect_key(flow_execution_id: str, generation: int, task_name: str, item: int | None) -> str:
+    """Return the key that every attempt of one effect carries to the outside."""
+    return f"{flow_execution_id}/{generation}/{task_name}/{0 if item is None else item}"

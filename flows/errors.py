@@ -1,0 +1,232 @@
+"""Every error that Perdure raises on purpose, in one tree.
+
+The category decides what a caller sees; the class says what happened::
+
+    EngineError
+    ├── InvalidError 400
+    │   ├── InvalidDefinitionError        a definition has faults; carries all of them
+    │   └── InvalidInputError             flow input does not fit the input task
+    ├── UnauthenticatedError 401
+    ├── ForbiddenError 403
+    ├── NotFoundError 404
+    │   ├── FlowNotFoundError
+    │   ├── FlowVersionNotFoundError
+    │   ├── FlowExecutionNotFoundError
+    │   ├── TaskExecutionNotFoundError
+    │   ├── TaskOutputNotFoundError
+    │   └── OrganizationNotFoundError
+    ├── ConflictError 409
+    │   ├── DuplicateFlowNameError
+    │   ├── IdempotencyConflictError      same key, other body
+    │   └── ExecutionSupersededError      a newer generation owns the execution
+    ├── TooLargeError 413
+    ├── UnprocessableError 422
+    │   └── TaskFailedError               a task executor could not do its work
+    ├── RateLimitedError 429              retryable
+    └── UnavailableError 503              retryable
+        ├── StoreUnavailableError
+        └── TemporalUnavailableError
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pydantic import JsonValue
+
+
+class EngineError(Exception):
+    """Base of the tree: a plain message, a stable machine code and JSON-ready facts."""
+
+    code = "internal_error"
+    retryable = False
+
+    def __init__(self, message: str, **facts: JsonValue) -> None:
+        """Keep the message and the facts that go into the error's details."""
+        super().__init__(message)
+        self.message = message
+        self.facts: dict[str, JsonValue] = facts
+
+
+class InvalidError(EngineError):
+    """Well-formed, but it means nothing sensible."""
+
+    code = "bad_request"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with a definition or an input.
+
+    Attributes:
+        location: Path from the normalised definition's root, e.g. ``("tasks", 1, "name")``.
+        reason: What is wrong, in a sentence without a full stop.
+        type: Stable kind, e.g. ``unknown_executor``.
+        rejects: Whether a definition with this fault is refused rather than kept as a draft.
+    """
+
+    location: tuple[str | int, ...]
+    reason: str
+    type: str
+    rejects: bool = True
+    input: JsonValue = None
+
+    def __str__(self) -> str:
+        """Return ``dotted.location: reason``."""
+        dotted = ".".join(str(part) for part in self.location)
+        return f"{dotted}: {self.reason}" if dotted else self.reason
+
+
+class InvalidDefinitionError(InvalidError):
+    """A flow definition is refused; ``faults`` holds everything found, in document order."""
+
+    code = "invalid_dsl_input"
+
+    def __init__(self, message: str, faults: Sequence[Fault]) -> None:
+        """Keep all faults."""
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class InvalidInputError(InvalidError):
+    """Flow input does not fit the schema of the input task; ``faults`` says where."""
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        """Keep all faults."""
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class UnauthenticatedError(EngineError):
+    """No credential, or one that does not hold."""
+
+    code = "unauthorized"
+
+
+class ForbiddenError(EngineError):
+    """The credential holds, but not for this."""
+
+    code = "forbidden"
+
+
+class NotFoundError(EngineError):
+    """Nothing here by that id, as far as the caller may know."""
+
+    code = "not_found"
+
+
+class FlowNotFoundError(NotFoundError):
+    """No flow has this id in the caller's organization."""
+
+
+class FlowVersionNotFoundError(NotFoundError):
+    """The flow has no such version."""
+
+
+class FlowExecutionNotFoundError(NotFoundError):
+    """No flow execution has this id in the caller's organization, or it was deleted."""
+
+
+class TaskExecutionNotFoundError(NotFoundError):
+    """No task execution has this id in the caller's organization."""
+
+
+class TaskOutputNotFoundError(NotFoundError):
+    """No task output has this id in the caller's organization."""
+
+
+class OrganizationNotFoundError(NotFoundError):
+    """No organization has this id."""
+
+
+class ConflictError(EngineError):
+    """The request clashes with what is already there."""
+
+    code = "conflict"
+
+
+class DuplicateFlowNameError(ConflictError):
+    """Another flow of the organization has this display name."""
+
+
+class IdempotencyConflictError(ConflictError):
+    """The idempotency key was used before, with another body."""
+
+
+class ExecutionSupersededError(ConflictError):
+    """The execution has moved on to a newer generation, or is closed; the attempt must not run."""
+
+
+class TooLargeError(EngineError):
+    """More bytes, tasks or levels than are accepted."""
+
+    code = "payload_too_large"
+
+
+class UnprocessableError(EngineError):
+    """The shape is wrong."""
+
+    code = "validation_error"
+
+
+class TaskFailedError(UnprocessableError):
+    """A task executor could not do its work.
+
+    Attributes:
+        type: What ``error.type`` shows and ``non_retryable_error_types`` matches.
+        retryable: Whether another attempt could end differently.
+        traceback: The author's own traceback, where there is one (``python_code``).
+    """
+
+    code = "task_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        type: str,
+        retryable: bool = False,
+        traceback: str | None = None,
+        **facts: JsonValue,
+    ) -> None:
+        """Name the failure's type and whether it is worth a retry."""
+        super().__init__(message, **facts)
+        self.type = type
+        self.retryable = retryable
+        self.traceback = traceback
+
+
+class RateLimitedError(EngineError):
+    """Too much at once; try again after ``retry_after``."""
+
+    code = "rate_limited"
+    retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after: timedelta = timedelta(seconds=1), **facts: JsonValue
+    ) -> None:
+        """Say when another try makes sense."""
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
+
+
+class UnavailableError(EngineError):
+    """Something that we need does not answer; try again after ``retry_after``."""
+
+    code = "unavailable"
+    retryable = True
+
+    def __init__(
+        self, message: str, *, retry_after: timedelta = timedelta(seconds=2), **facts: JsonValue
+    ) -> None:
+        """Say when another try makes sense."""
+        super().__init__(message, **facts)
+        self.retry_after = retry_after
+
+
+class StoreUnavailableError(UnavailableError):
+    """MongoDB does not answer."""
+
+
+class TemporalUnavailableError(UnavailableError):
+    """The Temporal server does not answer."""
