@@ -1,0 +1,69 @@
+"""Who asks, and what their role lets them do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from flows.errors import ForbiddenError
+
+
+class Role(StrEnum):
+    """Role of a person or of a machine inside one organization."""
+
+    ORG_ADMIN = "org_admin"
+    BACKOFFICE = "backoffice"
+    APP_USER = "app_user"
+    WORKER = "worker"
+    PUBLISHER = "publisher"
+    INTEGRATION = "integration"
+
+    def at_least(self, other: "Role") -> bool:
+        """Return whether this role may do all that the other may."""
+        return _RANK[self] >= _RANK[other]
+
+
+_RANK = {
+    Role.WORKER: 0,
+    Role.PUBLISHER: 1,
+    Role.INTEGRATION: 1,
+    Role.APP_USER: 2,
+    Role.ORG_ADMIN: 3,
+    Role.BACKOFFICE: 3,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """The authenticated side of a request.
+
+    Attributes:
+        organization_id: The one tenant whose data the caller sees.
+        user_id: Id of the person, or of the service account.
+        kind: ``user`` for a person, ``service_account`` for the holder of an API key.
+    """
+
+    organization_id: str
+    user_id: str
+    role: Role
+    kind: Literal["user", "service_account"] = "user"
+
+    @property
+    def modified_by(self) -> str:
+        """Return what a record says about who changed it: a person's id, or a machine's kind."""
+        return self.user_id if self.kind == "user" else "service-account"
+
+    @property
+    def is_service_level(self) -> bool:
+        """Return whether the credential belongs to a machine that reports on tasks."""
+        return self.kind == "service_account" or self.role in (Role.WORKER, Role.INTEGRATION)
+
+    def require(self, role: Role, action: str) -> None:
+        """Refuse roles below the given one.
+
+        Raises:
+            ForbiddenError: The caller's role does not reach ``role``.
+        """
+        if not self.role.at_least(role):
+            raise ForbiddenError(
+                f"role {self.role.value} may not {action}", role=self.role.value
+            )
