@@ -23,9 +23,10 @@ The category decides what a caller sees; the class says what happened::
     ├── UnprocessableError 422
     │   └── TaskFailedError               a task executor could not do its work
     ├── RateLimitedError 429              retryable
-    └── UnavailableError 503              retryable
-        ├── StoreUnavailableError
-        └── TemporalUnavailableError
+    ├── UnavailableError 503              retryable
+    │   ├── StoreUnavailableError
+    │   └── TemporalUnavailableError
+    └── StartUpError                      a process cannot start; never reaches a caller
 """
 
 from collections.abc import Sequence
@@ -203,7 +204,11 @@ class RateLimitedError(EngineError):
     retryable = True
 
     def __init__(
-        self, message: str, *, retry_after: timedelta = timedelta(seconds=1), **facts: JsonValue
+        self,
+        message: str,
+        *,
+        retry_after: timedelta = timedelta(seconds=1),
+        **facts: JsonValue,
     ) -> None:
         """Say when another try makes sense."""
         super().__init__(message, **facts)
@@ -217,7 +222,11 @@ class UnavailableError(EngineError):
     retryable = True
 
     def __init__(
-        self, message: str, *, retry_after: timedelta = timedelta(seconds=2), **facts: JsonValue
+        self,
+        message: str,
+        *,
+        retry_after: timedelta = timedelta(seconds=2),
+        **facts: JsonValue,
     ) -> None:
         """Say when another try makes sense."""
         super().__init__(message, **facts)
@@ -230,3 +239,7 @@ class StoreUnavailableError(UnavailableError):
 
 class TemporalUnavailableError(UnavailableError):
     """The Temporal server does not answer."""
+
+
+class StartUpError(EngineError):
+    """A process cannot start; the message is one line that says what to do."""

@@ -1,0 +1,109 @@
+"""What a process reads from its environment, once, at start-up."""
+
+import base64
+import binascii
+from datetime import timedelta
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from contracts.names import DEFAULT_TASK_QUEUE
+from flows.errors import StartUpError
+
+ENCRYPTION_KEY_BYTES = 32
+
+
+def _from_seconds(value: object) -> object:
+    """Read a bare number as seconds; leave ISO 8601 durations to pydantic."""
+    if isinstance(value, str):
+        try:
+            return timedelta(seconds=float(value))
+        except ValueError:
+            return value
+    return value
+
+
+def _from_commas(value: object) -> object:
+    """Read a comma-separated list, dropping blanks."""
+    if isinstance(value, str):
+        return tuple(part for part in (piece.strip() for piece in value.split(",")) if part)
+    return value
+
+
+def _as_key(value: object) -> object:
+    """Refuse what is no AES-256 key in base64, without repeating it in the error."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    try:
+        size = len(base64.b64decode(str(text), validate=True))
+    except (binascii.Error, ValueError):
+        size = 0
+    if size != ENCRYPTION_KEY_BYTES:
+        raise ValueError("expected 32 bytes in base64")
+    return value
+
+
+Seconds = Annotated[
+    timedelta,
+    BeforeValidator(_from_seconds),
+    PlainSerializer(lambda value: value.total_seconds(), when_used="json"),
+]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_from_commas)]
+EncryptionKey = Annotated[SecretStr, BeforeValidator(_as_key)]
+EncryptionKeys = Annotated[tuple[EncryptionKey, ...], NoDecode, BeforeValidator(_from_commas)]
+
+
+class Settings(BaseSettings):
+    """Everything that is configured by ``PERDURE_*`` variables.
+
+    Attributes:
+        jwt_secret: HS256 secret; None refuses tokens signed with one.
+        jwt_jwks_url: Where the RS256/ES256 keys are published.
+        encryption_keys: AES-256 keys in base64, newest first.
+        allowed_private_hosts: Names, addresses or CIDR ranges inside private networks that tasks
+            may call; ``*`` allows all.
+        metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
+        reconcile_interval: How often open executions are compared with Temporal.
+        sandbox_workflows: Whether workflows run inside Temporal's sandbox.
+
+    Source: docs/configuration.md.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="PERDURE_",
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    temporal_address: str = "127.0.0.1:7233"
+    temporal_namespace: str = "default"
+    task_queue: str = Field(default=DEFAULT_TASK_QUEUE, min_length=1)
+    mongodb_uri: SecretStr = SecretStr("mongodb://127.0.0.1:27018/?replicaSet=rs0")
+    mongodb_database: str = Field(default="perdure", min_length=1)
+    jwt_secret: SecretStr | None = None
+    jwt_jwks_url: str | None = None
+    jwt_audience: str | None = None
+    jwt_issuer: str | None = None
+    encryption_keys: EncryptionKeys = ()
+    allowed_private_hosts: Names = ()
+    metrics_port: int = Field(default=9464, ge=0, le=65_535)
+    log_format: Literal["json", "console"] = "json"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    reconcile_interval: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    sandbox_workflows: bool = False
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        StartUpError: A value is malformed; the message names its variable, never the value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        variable = f"PERDURE_{fault['loc'][0]}".upper()
+        raise StartUpError(f"{variable}: {fault['msg']}") from error

@@ -1,0 +1,153 @@
+"""How processes reach Temporal: client, converter, sandbox, telemetry of the SDK's core."""
+
+import dataclasses
+import logging
+import os
+import socket
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter, ExternalStorage, StorageDriver
+from temporalio.envconfig import ClientConfig
+from temporalio.runtime import (
+    LogForwardingConfig,
+    LoggingConfig,
+    PrometheusConfig,
+    Runtime,
+    TelemetryConfig,
+    TelemetryFilter,
+)
+from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
+from temporalio.worker.workflow_sandbox import (
+    SandboxedWorkflowRunner,
+    SandboxRestrictions,
+)
+
+EXTERNAL_STORAGE_THRESHOLD_BYTES = 16 * 1024
+
+_PASSED_THROUGH = (
+    "flows",
+    "dialogs",
+    "contracts",
+    "pydantic",
+    "pydantic_core",
+    "annotated_types",
+    "orjson",
+    "yaml",
+    "jsonschema_rs",
+)
+
+logger = logging.getLogger(__name__)
+
+
+def data_converter(storage_driver: StorageDriver | None) -> DataConverter:
+    """Return the one converter of clients, workers and replayers.
+
+    Args:
+        storage_driver: Where payloads above 16 KiB live; None keeps all of them in the history.
+    """
+    if storage_driver is None:
+        return pydantic_data_converter
+    return dataclasses.replace(
+        pydantic_data_converter,
+        external_storage=ExternalStorage(
+            drivers=[storage_driver],
+            payload_size_threshold=EXTERNAL_STORAGE_THRESHOLD_BYTES,
+        ),
+    )
+
+
+def workflow_runner(*, sandboxed: bool = True) -> WorkflowRunner:
+    """Return what executes workflow code, in workers, tests and replayers alike.
+
+    Modules passed through the sandbox are loaded once and no longer guarded there; the linter's
+    list of banned calls guards them instead.
+
+    Source: docs/decisions/0003-sandbox-in-tests-not-in-production.md.
+    """
+    if not sandboxed:
+        return UnsandboxedWorkflowRunner()
+    return SandboxedWorkflowRunner(
+        restrictions=SandboxRestrictions.default.with_passthrough_modules(*_PASSED_THROUGH)
+    )
+
+
+async def connect(
+    address: str,
+    namespace: str,
+    *,
+    storage_driver: StorageDriver | None = None,
+    runtime: Runtime | None = None,
+    lazy: bool = False,
+) -> Client:
+    """Return a client of one namespace; TLS, API key and metadata come from ``TEMPORAL_*``.
+
+    A configuration file counts only where ``TEMPORAL_CONFIG_FILE`` names it: a developer's own
+    file must not redirect an embedded platform.
+
+    Args:
+        lazy: Connect on first use, so that a process can start while the server is down. Workers
+            need a client that is connected.
+
+    Raises:
+        RuntimeError: Not lazy, and the server does not answer.
+    """
+    options = ClientConfig.load_client_connect_config(
+        disable_file="TEMPORAL_CONFIG_FILE" not in os.environ
+    )
+    options["target_host"] = address
+    options["namespace"] = namespace
+    return await Client.connect(
+        **options,
+        data_converter=data_converter(storage_driver),
+        runtime=runtime,
+        lazy=lazy,
+    )
+
+
+def worker_runtime(metrics_port: int, log_level: str) -> Runtime:
+    """Return an SDK runtime that serves Prometheus metrics and logs through Python.
+
+    A taken port is a warning, not a stop: two workers on one machine are ordinary.
+
+    Args:
+        metrics_port: On all interfaces; 0 picks a free one.
+    """
+    logging_config = LoggingConfig(
+        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
+        forwarding=LogForwardingConfig(
+            logger=logging.getLogger("temporalio.core"),
+            append_target_to_name=False,
+            append_log_fields_to_message=False,
+        ),
+    )
+    port = metrics_port or _free_port()
+    if _is_taken(port):
+        logger.warning("metrics port taken, serving no metrics", extra={"port": port})
+        return Runtime(telemetry=TelemetryConfig(logging=logging_config))
+    logger.info("serving metrics", extra={"port": port})
+    return Runtime(
+        telemetry=TelemetryConfig(
+            logging=logging_config,
+            metrics=PrometheusConfig(bind_address=f"0.0.0.0:{port}", durations_as_seconds=True),
+        )
+    )
+
+
+def _free_port() -> int:
+    """Return a port that nobody listens on just now."""
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_taken(port: int) -> bool:
+    """Return whether somebody listens on the port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("", port))
+        except OSError:
+            return True
+        return False
