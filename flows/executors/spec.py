@@ -5,10 +5,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 JsonSchema = dict[str, JsonValue]
 SchemaOfParameters = Callable[[Mapping[str, JsonValue]], JsonSchema]
+
+
+class Parameters(BaseModel):
+    """Base of what an executor accepts: closed to unknown keys, and no type is coerced."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 class Kind(StrEnum):
