@@ -1,0 +1,6 @@
+"""Names the plug-ins that hold the fixtures."""
+
+pytest_plugins = [
+    "tests.fixtures.temporal",
+    "tests.fixtures.mongo",
+]

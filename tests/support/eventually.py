@@ -1,0 +1,36 @@
+"""Waiting for something to become true, without bare sleeps in tests."""
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_POLL_SECONDS = 0.05
+
+
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], deadline: float = 10.0, *, saying: str = ""
+) -> T:
+    """Poll until the condition is truthy, and return what it gave.
+
+    Args:
+        condition: Plain or async; asked every 50 ms, at least once after the deadline.
+        deadline: Seconds to wait.
+        saying: What is awaited, for the failure's message.
+
+    Raises:
+        AssertionError: It was still falsy at the deadline; names its last value.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + deadline
+    while True:
+        is_last = loop.time() >= end
+        answer = condition()
+        value = await answer if inspect.isawaitable(answer) else answer
+        if value:
+            return value
+        if is_last:
+            raise AssertionError(f"not within {deadline:g} s: {saying or condition} ({value!r})")
+        await asyncio.sleep(_POLL_SECONDS)
