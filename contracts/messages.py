@@ -180,10 +180,15 @@ class SettleExecutionReply(Message):
 
 
 class FlowExecutionResult(Message):
-    """What the Temporal workflow returns: outputs of the tasks that nothing depends on, by name."""
+    """What the Temporal workflow returns: outputs of the tasks that nothing depends on, by name.
+
+    Attributes:
+        omitted: Tasks whose outputs would have made the result too large; the read model has them.
+    """
 
     status: str
     outputs: dict[str, JsonValue] = Field(default_factory=dict)
+    omitted: list[str] = Field(default_factory=list)
 
 
 class IterationStart(Message):
@@ -196,6 +201,8 @@ class IterationStart(Message):
         items: For each reference that is iterated, the values of this child's items.
         edge_outputs_digest: Digest of outputs of dependencies that come by an edge alone; part of
             every item's fingerprint.
+        iterated: For each parameter, the references in it that are iterated; one reference may be
+            iterated in one parameter and shared whole in another.
     """
 
     context: RunContext
@@ -207,13 +214,15 @@ class IterationStart(Message):
     shared: dict[str, JsonValue] = Field(default_factory=dict)
     items: dict[str, list[JsonValue]] = Field(default_factory=dict)
     edge_outputs_digest: str = ""
+    iterated: dict[str, list[str]] = Field(default_factory=dict)
     seeds: list[Seed] = Field(default_factory=list)
 
 
 class IterationResult(Message):
-    """Outputs of the child's items, in item order."""
+    """Outputs of the child's items, in item order, and how many of them were reused."""
 
     outputs: list[JsonValue]
+    reused: int = 0
 
 
 class TaskView(Message):

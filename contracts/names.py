@@ -16,6 +16,8 @@ RECONCILE = "reconcile"
 
 TASK_STATES = "task_states"
 
+SUPERSEDED = "superseded"  # type of the failure that ends a run which a newer generation replaced
+
 DEFAULT_TASK_QUEUE = "perdure"
 RECONCILIATION_SCHEDULE = "perdure-reconciliation"
 
