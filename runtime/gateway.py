@@ -1,0 +1,332 @@
+"""All that we ask of Temporal: start, cancel, describe, query; and what it answers, translated."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from temporalio.api.enums.v1 import IndexedValueType
+from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.client import (
+    Client,
+    Schedule,
+    ScheduleActionStartWorkflow,
+    ScheduleAlreadyRunningError,
+    ScheduleIntervalSpec,
+    ScheduleOverlapPolicy,
+    SchedulePolicy,
+    ScheduleSpec,
+    ScheduleUpdate,
+    ScheduleUpdateInput,
+    WorkflowExecutionStatus,
+)
+from temporalio.common import (
+    Priority,
+    SearchAttributeKey,
+    SearchAttributePair,
+    TypedSearchAttributes,
+    WorkflowIDReusePolicy,
+)
+from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.service import RPCError, RPCStatusCode
+
+from contracts.messages import FlowExecutionStart, ReconcileCall, TaskView
+from contracts.names import (
+    FLOW_EXECUTION,
+    FLOW_EXECUTION_ID,
+    FLOW_ID,
+    FLOW_VERSION,
+    INTERACTIVE_WORKFLOW_ID,
+    ORGANIZATION_ID,
+    RECONCILIATION,
+    RECONCILIATION_SCHEDULE,
+    TASK_STATES,
+    flow_workflow_id,
+)
+from flows.errors import TemporalUnavailableError
+from runtime.history import HistoryReader, RunHistory
+
+RPC_TIMEOUT = timedelta(seconds=2)
+CALL_TIMEOUT = timedelta(seconds=3)
+HEALTH_TIMEOUT = timedelta(seconds=1)
+HISTORY_TIMEOUT = timedelta(seconds=30)
+CATCH_UP_WINDOW = timedelta(seconds=30)
+RECONCILIATION_TIMEOUT = timedelta(minutes=10)
+MAX_SUMMARY_BYTES = 200
+
+_KEYWORD = SearchAttributeKey.for_keyword
+_SEARCH_ATTRIBUTES = {
+    ORGANIZATION_ID: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    FLOW_ID: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    FLOW_VERSION: IndexedValueType.INDEXED_VALUE_TYPE_INT,
+    FLOW_EXECUTION_ID: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+    INTERACTIVE_WORKFLOW_ID: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
+}
+
+
+class RunStatus(StrEnum):
+    """Where Temporal says that a workflow stands."""
+
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TERMINATED = "terminated"
+    TIMED_OUT = "timed_out"
+    CONTINUED_AS_NEW = "continued_as_new"
+
+
+_RUN_STATUS = {
+    WorkflowExecutionStatus.RUNNING: RunStatus.RUNNING,
+    WorkflowExecutionStatus.COMPLETED: RunStatus.COMPLETED,
+    WorkflowExecutionStatus.FAILED: RunStatus.FAILED,
+    WorkflowExecutionStatus.CANCELED: RunStatus.CANCELLED,
+    WorkflowExecutionStatus.TERMINATED: RunStatus.TERMINATED,
+    WorkflowExecutionStatus.TIMED_OUT: RunStatus.TIMED_OUT,
+    WorkflowExecutionStatus.CONTINUED_AS_NEW: RunStatus.CONTINUED_AS_NEW,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """The current run of a workflow id, as Temporal describes it.
+
+    Attributes:
+        is_cancel_requested: Whether a cancellation reached it, handled or not.
+    """
+
+    workflow_id: str
+    run_id: str
+    status: RunStatus
+    is_cancel_requested: bool
+    started_at: datetime
+    closed_at: datetime | None
+
+    @property
+    def is_running(self) -> bool:
+        """Return whether the workflow has not ended."""
+        return self.status is RunStatus.RUNNING
+
+
+class Gateway:
+    """The only user of the Temporal client; every call ends within a few seconds.
+
+    Every method raises TemporalUnavailableError when the server does not answer.
+    """
+
+    def __init__(self, client: Client, task_queue: str) -> None:
+        """Borrow a client, connected or lazy; flows start on the given task queue."""
+        self._client = client
+        self._task_queue = task_queue
+        self._histories = HistoryReader(client)
+
+    async def start(self, start: FlowExecutionStart) -> str:
+        """Start one generation of a flow execution and return its Temporal run id.
+
+        Repeatable: a generation that was started before, even if it has ended, counts as started.
+        A server that has never seen our search attributes is told about them first.
+        """
+        try:
+            return await self._start(start)
+        except _RefusedError:
+            await self.ensure_search_attributes()
+        try:
+            return await self._start(start)
+        except _RefusedError as error:
+            raise TemporalUnavailableError("Temporal refuses the start") from error
+
+    async def _start(self, start: FlowExecutionStart) -> str:
+        async with _translated():
+            try:
+                handle = await self._client.start_workflow(
+                    FLOW_EXECUTION,
+                    start,
+                    id=flow_workflow_id(start.flow_execution_id, start.generation),
+                    task_queue=self._task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    search_attributes=_search_attributes(start),
+                    static_summary=summary(start.flow_name, start.flow_version, start.run_number),
+                    priority=Priority(fairness_key=start.organization_id),
+                    rpc_timeout=RPC_TIMEOUT,
+                )
+            except WorkflowAlreadyStartedError as error:
+                return error.run_id or ""
+        return handle.first_execution_run_id or ""
+
+    async def cancel(self, workflow_id: str) -> bool:
+        """Ask a workflow to stop; False if there is none by that id."""
+        try:
+            async with _translated():
+                await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_TIMEOUT)
+        except _WorkflowNotFoundError:
+            return False
+        return True
+
+    async def terminate(self, workflow_id: str, reason: str) -> bool:
+        """End a workflow on the spot; False if there is none, or it has ended already."""
+        try:
+            async with _translated():
+                await self._client.get_workflow_handle(workflow_id).terminate(
+                    reason=reason, rpc_timeout=RPC_TIMEOUT
+                )
+        except _WorkflowNotFoundError:
+            return False
+        return True
+
+    async def describe(self, workflow_id: str) -> Described | None:
+        """Return the current run of a workflow, None if Temporal knows none."""
+        try:
+            async with _translated():
+                found = await self._client.get_workflow_handle(workflow_id).describe(
+                    rpc_timeout=RPC_TIMEOUT
+                )
+        except _WorkflowNotFoundError:
+            return None
+        assert found.status is not None  # noqa: S101 - the server always says it
+        return Described(
+            workflow_id=workflow_id,
+            run_id=found.run_id,
+            status=_RUN_STATUS[found.status],
+            is_cancel_requested=found.raw_description.workflow_extended_info.cancel_requested,
+            started_at=found.start_time,
+            closed_at=found.close_time,
+        )
+
+    async def task_states(self, workflow_id: str) -> list[TaskView] | None:
+        """Return where each task stands, in definition order; None if Temporal knows none."""
+        try:
+            async with _translated():
+                views: list[TaskView] = await self._client.get_workflow_handle(workflow_id).query(
+                    TASK_STATES, result_type=list[TaskView], rpc_timeout=RPC_TIMEOUT
+                )
+        except _WorkflowNotFoundError:
+            return None
+        return views
+
+    async def history(self, workflow_id: str, run_id: str | None = None) -> RunHistory | None:
+        """Return what a workflow's history says about its tasks; None if Temporal knows none."""
+        try:
+            async with _translated(HISTORY_TIMEOUT):
+                return await self._histories.read(workflow_id, run_id)
+        except _WorkflowNotFoundError:
+            return None
+
+    async def ensure_search_attributes(self) -> None:
+        """Create those of our search attributes that the namespace lacks."""
+        async with _translated():
+            for name, value_type in _SEARCH_ATTRIBUTES.items():
+                await self._ensure_search_attribute(name, value_type)
+
+    async def _ensure_search_attribute(
+        self, name: str, value_type: IndexedValueType.ValueType
+    ) -> None:
+        try:
+            await self._client.operator_service.add_search_attributes(
+                AddSearchAttributesRequest(
+                    namespace=self._client.namespace, search_attributes={name: value_type}
+                ),
+                timeout=RPC_TIMEOUT,
+            )
+        except RPCError as error:
+            if error.status is not RPCStatusCode.ALREADY_EXISTS:
+                raise
+
+    async def ensure_schedule(self, every: timedelta) -> None:
+        """Have the reconciler run at this interval, never two rounds at once.
+
+        Rounds missed while everything was down are not made up for: one round sees it all.
+        """
+        schedule_id = f"{RECONCILIATION_SCHEDULE}:{self._task_queue}"
+        schedule = self._reconciliation(schedule_id, every)
+        async with _translated():
+            try:
+                await self._client.create_schedule(
+                    schedule_id, schedule, trigger_immediately=True, rpc_timeout=RPC_TIMEOUT
+                )
+                return
+            except ScheduleAlreadyRunningError:
+                pass
+
+            def replaced(_: ScheduleUpdateInput) -> ScheduleUpdate:
+                return ScheduleUpdate(schedule=schedule)
+
+            handle = self._client.get_schedule_handle(schedule_id)
+            await handle.update(replaced, rpc_timeout=RPC_TIMEOUT)
+            await handle.trigger(rpc_timeout=RPC_TIMEOUT)
+
+    def _reconciliation(self, schedule_id: str, every: timedelta) -> Schedule:
+        return Schedule(
+            action=ScheduleActionStartWorkflow(
+                RECONCILIATION,
+                ReconcileCall(),
+                id=schedule_id,
+                task_queue=self._task_queue,
+                execution_timeout=RECONCILIATION_TIMEOUT,
+                static_summary="compares open executions with Temporal",
+            ),
+            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
+            policy=SchedulePolicy(
+                overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP_WINDOW
+            ),
+        )
+
+    async def is_healthy(self) -> bool:
+        """Return whether the server answers within a second."""
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()):
+                return await self._client.service_client.check_health(timeout=HEALTH_TIMEOUT)
+        except (RPCError, RuntimeError, TimeoutError):
+            return False
+
+
+class _WorkflowNotFoundError(Exception):
+    """No workflow by that id, or it has ended; never leaves this module."""
+
+
+class _RefusedError(Exception):
+    """Temporal finds the request wrong; never leaves this module."""
+
+
+@asynccontextmanager
+async def _translated(limit: timedelta = CALL_TIMEOUT) -> AsyncIterator[None]:
+    """Turn what the client raises into our errors, and bound the whole call.
+
+    The client's own deadline covers neither connecting nor the retries that it makes inside.
+    """
+    try:
+        async with asyncio.timeout(limit.total_seconds()):
+            yield
+    except RPCError as error:
+        if error.status is RPCStatusCode.NOT_FOUND:
+            raise _WorkflowNotFoundError from error
+        if error.status is RPCStatusCode.INVALID_ARGUMENT:
+            raise _RefusedError from error
+        raise TemporalUnavailableError(
+            "Temporal does not answer", status=error.status.name
+        ) from error
+    except TimeoutError as error:
+        raise TemporalUnavailableError("Temporal does not answer in time") from error
+    except RuntimeError as error:
+        if not str(error).startswith("Failed client connect"):
+            raise
+        raise TemporalUnavailableError("Temporal does not answer") from error
+
+
+def summary(flow_name: str, flow_version: int, run_number: int) -> str:
+    """Return ``<flow name> v<version> #<run number>``, the name cut to what Temporal keeps."""
+    tail = f" v{flow_version} #{run_number}"
+    name = flow_name.encode()[: MAX_SUMMARY_BYTES - len(tail)].decode(errors="ignore")
+    return name + tail
+
+
+def _search_attributes(start: FlowExecutionStart) -> TypedSearchAttributes:
+    return TypedSearchAttributes(
+        [
+            SearchAttributePair(_KEYWORD(ORGANIZATION_ID), start.organization_id),
+            SearchAttributePair(_KEYWORD(FLOW_ID), start.flow_id),
+            SearchAttributePair(SearchAttributeKey.for_int(FLOW_VERSION), start.flow_version),
+            SearchAttributePair(_KEYWORD(FLOW_EXECUTION_ID), start.flow_execution_id),
+        ]
+    )

@@ -1,0 +1,267 @@
+"""Reads a workflow's history into what became of each task: the last word when all else is gone."""
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.failure.v1 import Failure
+from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
+from temporalio.client import Client
+
+from contracts.messages import (
+    FlowExecutionResult,
+    FlowExecutionStart,
+    IterationStart,
+    TaskCall,
+    TaskReply,
+    TaskState,
+)
+from contracts.names import ITERATION, SETTLE_EXECUTION, SETTLE_TASKS
+
+RPC_TIMEOUT = timedelta(seconds=5)
+LOCAL_ACTIVITY_MARKER = "core_local_activity"
+
+_OURS = frozenset({SETTLE_TASKS, SETTLE_EXECUTION})
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class TaskHistory:
+    """What a history says about one task, or about one item of an iteration.
+
+    Attributes:
+        executor: Type of the activity.
+        state: RUNNING as long as no end is on record.
+        attempt: The last attempt known, from 1; 0 while none has started.
+        call: What it was asked; None for local activities, whose input histories leave out.
+        failure: How the last attempt ended, where it failed or was cancelled.
+    """
+
+    task_name: str
+    item: int | None
+    executor: str
+    state: TaskState = TaskState.RUNNING
+    attempt: int = 0
+    call: TaskCall | None = None
+    reply: TaskReply | None = None
+    failure: BaseException | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(slots=True)
+class RunHistory:
+    """What one run of a flow execution's workflow did, its child workflows included.
+
+    Attributes:
+        tasks: By task name and item; only tasks of which an activity is on record.
+        item_counts: Number of items by iterated task.
+        result: What the workflow returned, if it completed.
+        failure: Why the workflow failed, if it did.
+    """
+
+    run_id: str
+    start: FlowExecutionStart
+    tasks: dict[tuple[str, int | None], TaskHistory] = field(default_factory=dict)
+    item_counts: dict[str, int] = field(default_factory=dict)
+    result: FlowExecutionResult | None = None
+    failure: BaseException | None = None
+    is_closed: bool = False
+    closed_at: datetime | None = None
+
+
+class HistoryReader:
+    """Reads histories through the client whose converter also wrote them."""
+
+    def __init__(self, client: Client) -> None:
+        """Borrow a client."""
+        self._client = client
+        self._converter = client.data_converter
+
+    async def read(self, workflow_id: str, run_id: str | None = None) -> RunHistory | None:
+        """Return what the run did; None if it is no flow execution's.
+
+        Args:
+            run_id: The current run unless given.
+
+        Raises:
+            RPCError: No such workflow, or the server does not answer.
+        """
+        events = self._events(workflow_id, run_id)
+        first = await anext(events)
+        started = first.workflow_execution_started_event_attributes
+        start = await self._value(started.input, FlowExecutionStart)
+        if start is None:
+            return None
+        run = RunHistory(run_id=started.original_execution_run_id, start=start)
+        await self._walk(events, _Scope(run))
+        return run
+
+    async def _events(self, workflow_id: str, run_id: str | None) -> AsyncIterator[HistoryEvent]:
+        handle = self._client.get_workflow_handle(workflow_id, run_id=run_id)
+        async for event in handle.fetch_history_events(rpc_timeout=RPC_TIMEOUT):
+            yield event
+
+    async def _walk(self, events: AsyncIterator[HistoryEvent], scope: "_Scope") -> None:
+        children: list[tuple[str, str]] = []
+        async for event in events:
+            if event.event_type == EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_STARTED:
+                child = event.child_workflow_execution_started_event_attributes
+                if child.workflow_type.name == ITERATION:
+                    execution = child.workflow_execution
+                    children.append((execution.workflow_id, execution.run_id))
+            elif not await self._read_activity(event, scope) and scope.is_parent:
+                await self._read_end(event, scope.run)
+        for workflow_id, run_id in children:
+            await self._read_child(workflow_id, run_id, scope.run)
+
+    async def _read_child(self, workflow_id: str, run_id: str, run: RunHistory) -> None:
+        events = self._events(workflow_id, run_id)
+        first = await anext(events)
+        start = await self._value(
+            first.workflow_execution_started_event_attributes.input, IterationStart
+        )
+        if start is None:
+            return
+        run.item_counts[start.task.name] = start.item_count
+        await self._walk(events, _Scope(run, iterated=start.task.name))
+
+    async def _read_activity(self, event: HistoryEvent, scope: "_Scope") -> bool:
+        """Take in an event about an activity; False if it is about something else."""
+        match event.event_type:
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                await self._scheduled(event, scope)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_STARTED:
+                _started(event, scope)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                completed = event.activity_task_completed_event_attributes
+                task = scope.by_event.get(completed.scheduled_event_id)
+                await self._succeeded(task, completed.result.payloads, event)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
+                failed = event.activity_task_failed_event_attributes
+                task = scope.by_event.get(failed.scheduled_event_id)
+                await self._failed(task, failed.failure, event)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
+                timed_out = event.activity_task_timed_out_event_attributes
+                task = scope.by_event.get(timed_out.scheduled_event_id)
+                await self._failed(task, timed_out.failure, event)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
+                cancelled = event.activity_task_canceled_event_attributes
+                _close(scope.by_event.get(cancelled.scheduled_event_id), event, TaskState.CANCELLED)
+            case EventType.EVENT_TYPE_MARKER_RECORDED:
+                await self._marker(event, scope)
+            case _:
+                return False
+        return True
+
+    async def _scheduled(self, event: HistoryEvent, scope: "_Scope") -> None:
+        scheduled = event.activity_task_scheduled_event_attributes
+        if scheduled.activity_type.name in _OURS:
+            return
+        task = scope.task(scheduled.activity_id, scheduled.activity_type.name)
+        task.call = await self._value(scheduled.input, TaskCall)
+        scope.by_event[event.event_id] = task
+
+    async def _marker(self, event: HistoryEvent, scope: "_Scope") -> None:
+        marker = event.marker_recorded_event_attributes
+        if marker.marker_name != LOCAL_ACTIVITY_MARKER:
+            return
+        facts = json.loads(marker.details["data"].payloads[0].data)
+        if facts["activity_type"] in _OURS:
+            return
+        task = scope.task(facts["activity_id"], facts["activity_type"])
+        task.attempt = facts["attempt"]
+        if not marker.HasField("failure"):
+            await self._succeeded(task, marker.details["result"].payloads, event)
+        elif facts["backoff"] is None:
+            await self._local_failed(task, marker, event)
+
+    async def _local_failed(
+        self, task: TaskHistory, marker: MarkerRecordedEventAttributes, event: HistoryEvent
+    ) -> None:
+        if marker.failure.HasField("canceled_failure_info"):
+            _close(task, event, TaskState.CANCELLED)
+        else:
+            await self._failed(task, marker.failure, event)
+
+    async def _succeeded(
+        self, task: TaskHistory | None, payloads: Sequence[Payload], event: HistoryEvent
+    ) -> None:
+        if task is None:
+            return
+        task.reply = await self._value(Payloads(payloads=payloads), TaskReply)
+        _close(task, event, TaskState.COMPLETED)
+
+    async def _failed(
+        self, task: TaskHistory | None, failure: Failure, event: HistoryEvent
+    ) -> None:
+        if task is None:
+            return
+        task.failure = await self._converter.decode_failure(failure)
+        _close(task, event, TaskState.FAILED)
+
+    async def _read_end(self, event: HistoryEvent, run: RunHistory) -> None:
+        match event.event_type:
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+                completed = event.workflow_execution_completed_event_attributes
+                run.result = await self._value(completed.result, FlowExecutionResult)
+            case EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+                failed = event.workflow_execution_failed_event_attributes
+                run.failure = await self._converter.decode_failure(failed.failure)
+            case (
+                EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED
+                | EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED
+                | EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT
+            ):
+                pass
+            case _:
+                return
+        run.is_closed = True
+        run.closed_at = _at(event)
+
+    async def _value(self, payloads: Payloads, model: type[T]) -> T | None:
+        """Decode the first payload; None if there is none."""
+        values: list[T] = await self._converter.decode_wrapper(payloads, [model])
+        return values[0] if values else None
+
+
+@dataclass(slots=True)
+class _Scope:
+    """The tasks of one history: of the parent, or of one child workflow of an iteration."""
+
+    run: RunHistory
+    iterated: str | None = None
+    by_event: dict[int, TaskHistory] = field(default_factory=dict)
+
+    @property
+    def is_parent(self) -> bool:
+        return self.iterated is None
+
+    def task(self, activity_id: str, executor: str) -> TaskHistory:
+        """Return the entry of an activity, a new one if there is none yet."""
+        key: tuple[str, int | None] = (activity_id, None)
+        if self.iterated is not None:
+            key = (self.iterated, int(activity_id.rpartition("#")[2]))
+        return self.run.tasks.setdefault(key, TaskHistory(*key, executor=executor))
+
+
+def _started(event: HistoryEvent, scope: _Scope) -> None:
+    started = event.activity_task_started_event_attributes
+    task = scope.by_event.get(started.scheduled_event_id)
+    if task is not None:
+        task.attempt = started.attempt
+        task.started_at = _at(event)
+
+
+def _close(task: TaskHistory | None, event: HistoryEvent, state: TaskState) -> None:
+    if task is not None:
+        task.state = state
+        task.completed_at = _at(event)
+
+
+def _at(event: HistoryEvent) -> datetime:
+    return event.event_time.ToDatetime(tzinfo=UTC)
