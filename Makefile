@@ -1,0 +1,64 @@
+# Paths are relative, so that the checkout may live in a folder with spaces.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+PYTEST := $(BIN)/python -m pytest
+PYTEST_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+
+# ONCE=1 stops the platform once the example completed; ARGS goes to the command that a target calls.
+ONCE ?=
+ARGS ?=
+
+.PHONY: help run up test format lint types imports replay record-history bench mix check install clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' Makefile
+
+run: install ## Start the platform, run the example on a real document (ONCE=1: then stop)
+	@$(BIN)/perdure up $(if $(ONCE),--once) $(ARGS) -- $(BIN)/python -m examples.document_intake
+
+up: install ## Start the platform and keep serving
+	@$(BIN)/perdure up $(ARGS)
+
+test: install ## Run every test against real servers
+	$(PYTEST) $(PYTEST_PARALLEL) $(ARGS)
+
+format: install ## Format the sources
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --select I --fix --quiet .
+
+lint: install ## Check format and lint rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+
+types: install ## Check types
+	$(BIN)/mypy
+
+imports: install ## Check who imports whom
+	$(BIN)/lint-imports --no-logo
+
+replay: install ## Replay every stored history against today's workflows
+	$(PYTEST) tests/replay $(ARGS)
+
+record-history: install ## Record histories for the replay test
+	$(BIN)/python -m scripts.record_history $(ARGS)
+
+bench: install ## Measure, print a table, write build/bench.json
+	$(BIN)/python -m benchmarks $(ARGS)
+
+mix: install ## Five minutes of random starts, failures, cancels, re-executions and kills
+	PERDURE_MIX_SECONDS=300 $(PYTEST) tests/end_to_end/test_mix.py --timeout 900 -s $(ARGS)
+
+check: lint types imports test ## Everything that must pass before a commit
+
+install: $(INSTALLED) ## Create .venv and install what is missing
+
+clean: ## Remove what was built or installed here; the platform's data stays
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(INSTALLED): pyproject.toml scripts/install.sh
+	@sh scripts/install.sh $(VENV)
+	@touch $(INSTALLED)
