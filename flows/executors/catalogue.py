@@ -1,0 +1,48 @@
+"""Every task executor that this installation knows.
+
+Source: docs/flow-language.md, "Task executors".
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from flows.executors.branch import BRANCH
+from flows.executors.custom_form_input import CUSTOM_FORM_INPUT
+from flows.executors.doc_to_text import DOC_TO_TEXT
+from flows.executors.format_data import FORMAT_DATA
+from flows.executors.http_request import HTTP_REQUEST
+from flows.executors.python_code import PYTHON_CODE
+from flows.executors.receive_file import RECEIVE_FILE
+from flows.executors.spec import TaskExecutor
+from flows.executors.validation import VALIDATION
+
+EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
+    {
+        executor.name: executor
+        for executor in (
+            RECEIVE_FILE,
+            CUSTOM_FORM_INPUT,
+            DOC_TO_TEXT,
+            FORMAT_DATA,
+            PYTHON_CODE,
+            HTTP_REQUEST,
+            BRANCH,
+            VALIDATION,
+        )
+    }
+)
+"""By name, in the order in which they are listed to people."""
+
+_NAME_BY_ALIAS = MappingProxyType(
+    {alias: executor.name for executor in EXECUTORS.values() for alias in executor.aliases}
+)
+
+
+def executor_named(name: str) -> TaskExecutor | None:
+    """Return the executor that a definition means by a name or an alias; None if unknown."""
+    return EXECUTORS.get(_NAME_BY_ALIAS.get(name, name))
+
+
+def executor_names() -> list[str]:
+    """Return every name and alias that a definition may use."""
+    return [*EXECUTORS, *_NAME_BY_ALIAS]
