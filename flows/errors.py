@@ -177,6 +177,7 @@ class TaskFailedError(UnprocessableError):
         type: What ``error.type`` shows and ``non_retryable_error_types`` matches.
         retryable: Whether another attempt could end differently.
         traceback: The author's own traceback, where there is one (``python_code``).
+        retry_after: How long to wait before the next attempt, where the outside said so.
     """
 
     code = "task_failed"
@@ -188,6 +189,7 @@ class TaskFailedError(UnprocessableError):
         type: str,
         retryable: bool = False,
         traceback: str | None = None,
+        retry_after: timedelta | None = None,
         **facts: JsonValue,
     ) -> None:
         """Name the failure's type and whether it is worth a retry."""
@@ -195,6 +197,7 @@ class TaskFailedError(UnprocessableError):
         self.type = type
         self.retryable = retryable
         self.traceback = traceback
+        self.retry_after = retry_after
 
 
 class RateLimitedError(EngineError):

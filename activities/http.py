@@ -1,0 +1,177 @@
+"""``http_request``: one call to an outside service per attempt."""
+
+import base64
+import re
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+
+import httpx
+from pydantic import JsonValue
+from temporalio import activity
+
+from activities.exchange import Answer, exchange, shown_url
+from activities.json_values import NotJsonError, parse_json
+from activities.parameters import parameters_of
+from contracts.messages import TaskCall
+from flows.errors import TaskFailedError
+from flows.executors.http_request import HTTP_REQUEST, HttpRequestParameters, Scalar
+
+MAX_RESPONSE_BYTES = 8 * 1024 * 1024
+
+_MAX_RETRY_AFTER = timedelta(minutes=10)
+_SHOWN_BODY_CHARS = 300
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
+_FRAMING = frozenset({"connection", "content-length", "host", "te", "transfer-encoding", "upgrade"})
+_WORTH_A_RETRY = frozenset({408, 429})
+
+
+class HttpActivities:
+    """Calls outside services on behalf of tasks."""
+
+    def __init__(
+        self, client: httpx.AsyncClient, *, max_response_bytes: int = MAX_RESPONSE_BYTES
+    ) -> None:
+        """Borrow a client that refuses private networks; whoever made it closes it."""
+        self._client = client
+        self._max_response_bytes = max_response_bytes
+
+    @activity.defn(name=HTTP_REQUEST.name)
+    async def http_request(self, call: TaskCall) -> JsonValue:
+        """Send the request once; every attempt carries the same ``Idempotency-Key``.
+
+        Raises:
+            TaskFailedError: As ``exchange`` says, and ``HttpStatus`` for a status of 400 or more,
+                of which 408, 429 and 5xx are worth a retry.
+        """
+        parameters = parameters_of(call, HttpRequestParameters)
+        answer = await exchange(
+            self._client,
+            _request(self._client, parameters, call.effect_key),
+            seconds=parameters.timeout_seconds,
+            max_bytes=self._max_response_bytes,
+        )
+        if parameters.fail_on_status and answer.status_code >= 400:
+            raise _refused(parameters, answer)
+        return {
+            "status_code": answer.status_code,
+            "body": _body(answer),
+            "headers": dict(answer.headers),
+        }
+
+
+def _request(
+    client: httpx.AsyncClient, parameters: HttpRequestParameters, effect_key: str
+) -> httpx.Request:
+    """Build the request; ``InvalidRequest`` for what cannot be sent."""
+    headers = _headers(parameters.headers)
+    headers.setdefault("idempotency-key", effect_key)
+    content: bytes | None = None
+    if isinstance(parameters.body, str):
+        content = _encoded(parameters.body)
+        headers.setdefault("content-type", "text/plain; charset=utf-8")
+    elif parameters.body is not None:
+        content = httpx.Request("POST", "http://json", json=parameters.body).content
+        headers.setdefault("content-type", "application/json")
+    try:
+        url = httpx.URL(parameters.url)
+        query = [pair for key, value in parameters.query.items() for pair in _pairs(key, value)]
+        url = url.copy_merge_params(query) if query else url
+        if url.scheme not in {"http", "https"} or not url.host:
+            raise TaskFailedError(
+                f"{shown_url(url)!r} is not an http or https URL", type="InvalidRequest"
+            )
+        return client.build_request(
+            parameters.method, url, content=content, headers=[*headers.items()]
+        )
+    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
+        raise TaskFailedError(f"the URL cannot be used: {error}", type="InvalidRequest") from None
+
+
+def _headers(authored: dict[str, Scalar]) -> dict[str, str]:
+    """Return headers in lower case; none may break out of its line or change the framing."""
+    headers: dict[str, str] = {}
+    for name, value in authored.items():
+        text = _text(value)
+        if not _HEADER_NAME.match(name) or _CONTROL.search(text):
+            raise TaskFailedError(
+                f"header {name!r} holds characters that a header cannot", type="InvalidRequest"
+            )
+        if name.lower() in _FRAMING:
+            raise TaskFailedError(f"header {name!r} cannot be set", type="InvalidRequest")
+        if not text.isascii():
+            raise TaskFailedError(f"header {name!r} is not ASCII", type="InvalidRequest")
+        headers[name.lower()] = text.strip()
+    return headers
+
+
+def _pairs(key: str, value: Scalar | list[Scalar] | None) -> list[tuple[str, Scalar | None]]:
+    """Return the query pairs of one parameter: none for null, one for each item of a list."""
+    if value is None:
+        return []
+    values = value if isinstance(value, list) else [value]
+    return [(key, _text(each)) for each in values]
+
+
+def _text(value: Scalar) -> str:
+    """Write a scalar as JSON would."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _encoded(text: str) -> bytes:
+    """Return the text in UTF-8."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise TaskFailedError(
+            "the body holds half of a surrogate pair", type="InvalidRequest"
+        ) from None
+
+
+def _body(answer: Answer) -> JsonValue:
+    """Return a JSON object as it is, all else under ``value``; bytes that are no text as Base64."""
+    if not answer.content:
+        return {"value": None}
+    try:
+        text = answer.content.decode(answer.encoding or "utf-8-sig")
+    except (UnicodeDecodeError, LookupError):
+        return {"value": base64.b64encode(answer.content).decode()}
+    value: JsonValue = text
+    media_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media_type == "application/json" or media_type.endswith("+json"):
+        try:
+            value = parse_json(text)
+        except NotJsonError:
+            value = text
+    return value if isinstance(value, dict) else {"value": value}
+
+
+def _refused(parameters: HttpRequestParameters, answer: Answer) -> TaskFailedError:
+    """Return the failure that a status of 400 or more is, with the beginning of what was said."""
+    said = " ".join(answer.content[: _SHOWN_BODY_CHARS * 4].decode(errors="replace").split())
+    message = (
+        f"{parameters.method} {shown_url(httpx.URL(parameters.url))} answered {answer.status_code}"
+    )
+    is_retryable = answer.status_code in _WORTH_A_RETRY or answer.status_code >= 500
+    return TaskFailedError(
+        f"{message}: {said[:_SHOWN_BODY_CHARS]}" if said else message,
+        type="HttpStatus",
+        retryable=is_retryable,
+        retry_after=_retry_after(answer) if is_retryable else None,
+        status_code=answer.status_code,
+    )
+
+
+def _retry_after(answer: Answer) -> timedelta | None:
+    """Return the wait that the service asks for, in seconds or until a date; at most 10 minutes."""
+    value = answer.headers.get("retry-after", "").strip()
+    if value.isdecimal() and len(value) < 10:
+        delay = timedelta(seconds=int(value))
+    else:
+        try:
+            until = parsedate_to_datetime(value)
+        except ValueError:
+            return None
+        until = until if until.tzinfo else until.replace(tzinfo=UTC)
+        delay = until - datetime.now(UTC)
+    return min(delay, _MAX_RETRY_AFTER) if delay > timedelta(0) else None
