@@ -1,0 +1,186 @@
+"""Composition root of the API process: ``uvicorn --factory api.app:create_app``."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import httpx
+from fastapi import FastAPI
+
+from api.auth import Authenticator
+from api.bodies import BodyLimit
+from api.boundary import Boundary
+from api.errors import install_error_handlers
+from api.openapi import TAGS, PerdureAPI
+from api.routes import (
+    flow_executions,
+    flow_versions,
+    flows,
+    health,
+    task_executions,
+    task_executors,
+    task_outputs,
+)
+from api.services import Probe, Services
+from api.startup import Preparation
+from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
+from operations.definitions import Definitions
+from operations.executions import Executions
+from operations.flows import Flows
+from operations.starting import Starter
+from runtime.gateway import Gateway
+from runtime.logs import configure_logs
+from runtime.mongo import Mongo
+from runtime.settings import Settings, load_settings
+from runtime.temporal import connect
+from store.accounts import AccountRepository
+from store.executions import ExecutionRepository
+from store.flows import FlowRepository
+from store.indexes import ensure_indexes
+from store.task_executions import TaskExecutionRepository
+from store.task_outputs import TaskOutputRepository
+
+ROUTERS = (
+    flows.router,
+    flow_versions.router,
+    flow_executions.router,
+    task_executions.router,
+    task_outputs.router,
+    task_executors.router,
+    health.router,
+)
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """Return the application; it starts whether or not Temporal and MongoDB answer.
+
+    Args:
+        settings: Read from the environment if None, and logs are configured then, too.
+
+    Raises:
+        StartUpError: A setting is malformed.
+    """
+    if settings is None:
+        settings = load_settings()
+        configure_logs(settings.log_format, settings.log_level)
+    chosen = settings
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with _running_services(chosen) as services:
+            app.state.services = services
+            yield
+
+    app = PerdureAPI(
+        title="Perdure",
+        summary="Durable flows as a service.",
+        version="0.1.0",
+        openapi_tags=TAGS,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+        strict_content_type=False,
+    )
+    install_error_handlers(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(BodyLimit)
+    app.add_middleware(Boundary)
+    return app
+
+
+@asynccontextmanager
+async def _running_services(settings: Settings) -> AsyncIterator[Services]:
+    """Build clients and everything on top of them, and close them in the end."""
+    async with AsyncExitStack() as stack:
+        mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+        stack.callback(mongo.close)
+        http = await stack.enter_async_context(httpx.AsyncClient())
+        client = await connect(
+            settings.temporal_address,
+            settings.temporal_namespace,
+            storage_driver=mongo.storage_driver(),
+            lazy=True,
+        )
+        gateway = Gateway(client, settings.task_queue)
+        preparations = _preparations(settings, mongo, gateway)
+        tasks = [asyncio.create_task(each.run()) for each in preparations.values()]
+        stack.push_async_callback(_stopped, tasks)
+        yield _services(settings, mongo, gateway, http, preparations)
+
+
+async def _stopped(tasks: Sequence[asyncio.Task[None]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _preparations(settings: Settings, mongo: Mongo, gateway: Gateway) -> dict[str, Preparation]:
+    async def prepare_temporal() -> None:
+        await gateway.ensure_search_attributes()
+        await gateway.ensure_schedule(settings.reconcile_interval)
+
+    return {
+        "mongodb": Preparation("mongodb", lambda: ensure_indexes(mongo.database)),
+        "temporal": Preparation("temporal", prepare_temporal),
+    }
+
+
+def _services(
+    settings: Settings,
+    mongo: Mongo,
+    gateway: Gateway,
+    http: httpx.AsyncClient,
+    preparations: Mapping[str, Preparation],
+) -> Services:
+    flows_stored = FlowRepository(mongo.database)
+    executions_stored = ExecutionRepository(mongo.database)
+    task_executions_stored = TaskExecutionRepository(mongo.database)
+    task_outputs_stored = TaskOutputRepository(mongo.database)
+    definitions = Definitions()
+    starter = Starter(
+        flows=flows_stored,
+        executions=executions_stored,
+        task_executions=task_executions_stored,
+        gateway=gateway,
+        definitions=definitions,
+    )
+    return Services(
+        authenticator=Authenticator(
+            AccountRepository(mongo.database), _token_verifier(settings, http)
+        ),
+        executions=Executions(
+            flows=flows_stored,
+            executions=executions_stored,
+            starter=starter,
+            gateway=gateway,
+            definitions=definitions,
+        ),
+        flows=Flows(),
+        task_executions=task_executions_stored,
+        task_outputs=task_outputs_stored,
+        probes={
+            "mongodb": _after(preparations["mongodb"], mongo.is_healthy),
+            "temporal": _after(preparations["temporal"], gateway.is_healthy),
+        },
+    )
+
+
+def _token_verifier(settings: Settings, http: httpx.AsyncClient) -> TokenVerifier | None:
+    keys: KeySource
+    if settings.jwt_jwks_url is not None:
+        keys = PublishedKeys(settings.jwt_jwks_url, http)
+    elif settings.jwt_secret is not None:
+        keys = FixedKey(settings.jwt_secret.get_secret_value())
+    else:
+        return None
+    return TokenVerifier(keys=keys, audience=settings.jwt_audience, issuer=settings.jwt_issuer)
+
+
+def _after(preparation: Preparation, is_healthy: Probe) -> Probe:
+    """Return a probe that fails until what must exist in the part was made."""
+
+    async def is_ready() -> bool:
+        return preparation.is_done and await is_healthy()
+
+    return is_ready

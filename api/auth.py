@@ -1,0 +1,109 @@
+"""Who is calling: an API key or a bearer token becomes a ``Caller``."""
+
+from typing import Protocol
+from uuid import UUID
+
+from starlette.datastructures import Headers
+
+from api.tokens import Claims, TokenVerifier
+from flows.errors import InvalidError, UnauthenticatedError
+from operations.caller import Caller, Role
+from store.models import ApiKey, Organization, ServiceAccount
+
+API_KEY_HEADER = "X-API-Key"
+KEY_PREFIX = "saf_"
+
+_READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class UserInfoNotFoundError(UnauthenticatedError):
+    """The token is genuine, but there is no usable person behind it."""
+
+    code = "user_info_not_found"
+
+
+class Accounts(Protocol):
+    """What the authenticator needs to know about tenants and their keys."""
+
+    async def find_key(self, token: str) -> tuple[ApiKey, ServiceAccount, Organization] | None:
+        """Return the key that this token belongs to, with its account and organization."""
+
+    async def organization(self, organization_id: str) -> Organization | None:
+        """Return an organization."""
+
+
+class Authenticator:
+    """Turns the headers of a request into a caller.
+
+    Keys are looked up on every request, so a revoked one is refused on the next call. Of two
+    credentials the bearer token counts, and a bad one is not rescued by a good key.
+
+    Source: docs/api.md, "Credentials".
+    """
+
+    def __init__(self, accounts: Accounts, tokens: TokenVerifier | None) -> None:
+        """Take the store of keys, and a verifier unless bearer tokens are refused altogether."""
+        self._accounts = accounts
+        self._tokens = tokens
+
+    async def authenticate(self, method: str, headers: Headers) -> Caller:
+        """Return the caller of a request.
+
+        Raises:
+            UnauthenticatedError: No credential, or one that does not hold.
+            UserInfoNotFoundError: A genuine token without a usable person.
+            InvalidError: A genuine token without an organization, on a call that writes.
+        """
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return await self._by_token(method, token.strip())
+        key = headers.get(API_KEY_HEADER)
+        if key is not None:
+            return await self._by_key(key)
+        raise UnauthenticatedError("a credential is required")
+
+    async def _by_key(self, token: str) -> Caller:
+        found = await self._accounts.find_key(token) if token.startswith(KEY_PREFIX) else None
+        if found is None:
+            raise UnauthenticatedError("the API key is not valid")
+        key, account, organization = found
+        if key.deleted or not account.is_active or not organization.is_active:
+            raise UnauthenticatedError("the API key is not valid")
+        return Caller(
+            organization_id=organization.id,
+            user_id=account.id,
+            role=Role(account.role),
+            kind="service_account",
+        )
+
+    async def _by_token(self, method: str, token: str) -> Caller:
+        if self._tokens is None:
+            raise UnauthenticatedError("bearer tokens are not accepted here")
+        claims = await self._tokens.claims(token)
+        user_id, role = _user_id(claims), _role(claims)
+        organization_id = claims.get("organization_id")
+        if organization_id is None and method not in _READING_METHODS:
+            raise InvalidError("organization id required")
+        organization = await self._accounts.organization(_canonical(organization_id))
+        if organization is None or not organization.is_active:
+            raise UserInfoNotFoundError("the token names no active organization")
+        return Caller(organization_id=organization.id, user_id=user_id, role=role)
+
+
+def _user_id(claims: Claims) -> str:
+    return _canonical(claims["sub"])
+
+
+def _role(claims: Claims) -> Role:
+    try:
+        return Role(str(claims.get("role")))
+    except ValueError as error:
+        raise UserInfoNotFoundError("the token names no known role") from error
+
+
+def _canonical(claim: object) -> str:
+    """Return a UUID in its usual spelling."""
+    try:
+        return str(UUID(str(claim)))
+    except ValueError as error:
+        raise UserInfoNotFoundError("the token's user or organization is no UUID") from error

@@ -1,0 +1,174 @@
+"""What a request body may be: how long, how deep, and which JSON."""
+
+import json
+import re
+import sys
+from collections.abc import Sequence
+from math import isinf
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import JsonValue
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flows.errors import InvalidError, TooLargeError
+
+MAX_BODY_BYTES = 1024 * 1024
+MAX_DEFINITION_BODY_BYTES = 2 * 1024 * 1024
+MAX_DEPTH = 64
+
+BODY_LIMITS: Sequence[tuple[re.Pattern[str], int]] = (
+    (re.compile(r"/api/flows(/[^/]+/(definition|task|validate))?"), MAX_DEFINITION_BODY_BYTES),
+)
+
+_MAX_DOUBLE = int(sys.float_info.max)
+
+
+class BodyLimit:
+    """ASGI middleware that stops reading a body once it is longer than its path allows.
+
+    The refusal surfaces where the body is read, so that it is answered like any other error; a
+    body that nobody reads is never counted.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap an application."""
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Count what the application receives."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        await self._app(scope, _counting(receive, _limit_of(scope["path"])), send)
+
+
+class JsonRequest(Request):
+    """A request whose JSON is read by our own rules, once."""
+
+    async def json(self) -> JsonValue:
+        """Return the parsed body; raises what ``read_json`` raises."""
+        if not hasattr(self, "_json"):
+            self._json = read_json(await self.body())
+        value: JsonValue = self._json
+        return value
+
+    @property
+    def says_json(self) -> bool:
+        """Return whether the body is, or may be, JSON; a missing content type counts as JSON."""
+        declared = self.headers.get("content-type")
+        return declared is None or "json" in declared
+
+
+def read_json(body: bytes) -> JsonValue:
+    """Return the value of a JSON document.
+
+    Integers keep all their digits. A key that occurs twice in one object is refused, because
+    dropping one of the two values silently would run something else than what was sent.
+
+    Raises:
+        RequestValidationError: It is no JSON.
+        InvalidError: It is JSON that we do not take: not UTF-8, nested deeper than 64 levels,
+            NaN or infinity, a number outside the range of a double, NUL or a lone surrogate in
+            a string, a duplicate key.
+
+    Source: docs/api.md, "Bodies".
+    """
+    try:
+        value: JsonValue = _DECODER.decode(body.decode("utf-8"))
+    except json.JSONDecodeError as error:
+        raise RequestValidationError([_syntax_error(error)]) from error
+    except UnicodeDecodeError as error:
+        raise InvalidError("the body is not UTF-8") from error
+    except RecursionError as error:
+        raise InvalidError(_TOO_DEEP) from error
+    except ValueError as error:  # Python refuses to convert integers of thousands of digits
+        raise InvalidError(_TOO_BIG) from error
+    _check(value)
+    return value
+
+
+_TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
+_TOO_BIG = "a number in the body is outside the range of a double"
+
+
+def _limit_of(path: str) -> int:
+    for pattern, limit in BODY_LIMITS:
+        if pattern.fullmatch(path):
+            return limit
+    return MAX_BODY_BYTES
+
+
+def _counting(receive: Receive, limit: int) -> Receive:
+    received = 0
+
+    async def counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > limit:
+            raise TooLargeError(f"the body is longer than {limit} bytes", max_bytes=limit)
+        return message
+
+    return counted
+
+
+def _syntax_error(error: json.JSONDecodeError) -> dict[str, object]:
+    return {
+        "type": "json_invalid",
+        "loc": ("body", error.pos),
+        "msg": "JSON decode error",
+        "ctx": {"error": error.msg},
+    }
+
+
+def _unique(pairs: list[tuple[str, JsonValue]]) -> dict[str, JsonValue]:
+    unique = dict(pairs)
+    if len(unique) != len(pairs):
+        raise InvalidError("an object in the body has the same key twice")
+    return unique
+
+
+def _refuse_constant(name: str) -> JsonValue:
+    raise InvalidError(f"{name} is not a JSON value")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+
+
+def _check(value: JsonValue) -> None:
+    """Walk a value level by level; the outermost object, the request's own, is not counted."""
+    level: list[JsonValue] = [value]
+    for _ in range(MAX_DEPTH + 2):
+        deeper: list[JsonValue] = []
+        for item in level:
+            if isinstance(item, dict):
+                for key in item:
+                    _check_text(key)
+                deeper.extend(item.values())
+            elif isinstance(item, list):
+                deeper.extend(item)
+            else:
+                _check_scalar(item)
+        if not deeper:
+            return
+        level = deeper
+    raise InvalidError(_TOO_DEEP)
+
+
+def _check_scalar(value: str | bool | int | float | None) -> None:
+    if isinstance(value, str):
+        _check_text(value)
+    elif (isinstance(value, float) and isinf(value)) or (
+        isinstance(value, int) and not -_MAX_DOUBLE <= value <= _MAX_DOUBLE
+    ):
+        raise InvalidError(_TOO_BIG)
+
+
+def _check_text(text: str) -> None:
+    if "\x00" in text:
+        raise InvalidError("a string in the body contains NUL")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidError("a string in the body contains a lone surrogate") from error

@@ -1,0 +1,40 @@
+"""What routes ask for, as annotated aliases; all of it is filled when the process starts."""
+
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.services import services_of
+from operations.caller import Caller
+from operations.executions import Executions
+from operations.flows import Flows
+from store.task_executions import TaskExecutionRepository
+from store.task_outputs import TaskOutputRepository
+
+
+async def _caller(request: Request) -> Caller:
+    caller: Caller = request.state.caller
+    return caller
+
+
+async def _executions(request: Request) -> Executions:
+    return services_of(request).executions
+
+
+async def _flows(request: Request) -> Flows:
+    return services_of(request).flows
+
+
+async def _task_executions(request: Request) -> TaskExecutionRepository:
+    return services_of(request).task_executions
+
+
+async def _task_outputs(request: Request) -> TaskOutputRepository:
+    return services_of(request).task_outputs
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
+ExecutionsDep = Annotated[Executions, Depends(_executions)]
+FlowsDep = Annotated[Flows, Depends(_flows)]
+TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
+TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]

@@ -1,0 +1,161 @@
+"""From an error of the domain, of the schema or of the router to a response.
+
+The category of an EngineError decides the status, its ``code`` and facts fill the envelope.
+"""
+
+import logging
+from collections.abc import Sequence
+from http import HTTPStatus
+from math import ceil
+from typing import cast
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from pydantic import JsonValue
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from api.envelope import error_reply, request_id_of
+from api.replies import encode
+from flows.errors import (
+    ConflictError,
+    EngineError,
+    Fault,
+    ForbiddenError,
+    InvalidDefinitionError,
+    InvalidError,
+    InvalidInputError,
+    NotFoundError,
+    RateLimitedError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnprocessableError,
+)
+
+STATUS_BY_CATEGORY: dict[type[EngineError], int] = {
+    InvalidError: 400,
+    UnauthenticatedError: 401,
+    ForbiddenError: 403,
+    NotFoundError: 404,
+    ConflictError: 409,
+    TooLargeError: 413,
+    UnprocessableError: 422,
+    RateLimitedError: 429,
+    UnavailableError: 503,
+}
+
+_CODE_BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
+_MAX_ECHOED_BYTES = 1_000
+
+logger = logging.getLogger(__name__)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Answer every foreseen refusal in the envelope; the rest is the boundary's."""
+    app.add_exception_handler(EngineError, _on_engine_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+def status_of(error: EngineError) -> int:
+    """Return the status of the nearest category among the error's classes, 500 without one."""
+    for cls in type(error).__mro__:
+        if cls in STATUS_BY_CATEGORY:
+            return STATUS_BY_CATEGORY[cls]
+    return 500
+
+
+async def _on_engine_error(request: Request, exception: Exception) -> Response:
+    error = cast(EngineError, exception)
+    status = status_of(error)
+    request_id = request_id_of(request)
+    if status >= 500:
+        facts = {"request_id": request_id, "code": error.code, "reason": error.message}
+        logger.warning("request could not be served", extra=facts)
+    return error_reply(
+        status,
+        error.message,
+        error.code,
+        request_id=request_id,
+        details=_details_of(error),
+        headers=_headers_of(error),
+        **_second_shape(error),
+    )
+
+
+def _details_of(error: EngineError) -> JsonValue:
+    if isinstance(error, InvalidDefinitionError):
+        return [str(fault) for fault in error.faults]
+    if isinstance(error, InvalidInputError):
+        return [_fault_object(fault) for fault in error.faults] or None
+    return error.facts or None
+
+
+def _fault_object(fault: Fault) -> JsonValue:
+    return {"type": fault.type, "loc": list(fault.location), "msg": fault.reason}
+
+
+def _headers_of(error: EngineError) -> dict[str, str] | None:
+    if isinstance(error, RateLimitedError | UnavailableError):
+        return {"Retry-After": str(max(1, ceil(error.retry_after.total_seconds())))}
+    if isinstance(error, UnauthenticatedError):
+        return {"WWW-Authenticate": "Bearer"}
+    return None
+
+
+def _second_shape(error: EngineError) -> dict[str, JsonValue]:
+    """Return the ``detail`` list that readers of the older 422 body look for."""
+    if not isinstance(error, UnprocessableError):
+        return {}
+    return {"detail": [{"loc": ["body"], "msg": error.message, "type": error.code}]}
+
+
+async def _on_invalid_request(request: Request, exception: Exception) -> Response:
+    problems = cast(Sequence[dict[str, object]], cast(RequestValidationError, exception).errors())
+    details = [_problem(problem) for problem in problems]
+    brief: list[JsonValue] = [
+        {"loc": problem["loc"], "msg": problem["msg"], "type": problem["type"]}
+        for problem in details
+    ]
+    return error_reply(
+        422,
+        "Request validation failed",
+        "validation_error",
+        request_id=request_id_of(request),
+        details=cast(JsonValue, details),
+        detail=brief,
+    )
+
+
+def _problem(problem: dict[str, object]) -> dict[str, JsonValue]:
+    """Return one problem; what was sent is repeated only where it is JSON and short."""
+    told: dict[str, JsonValue] = {
+        "type": cast(str, problem["type"]),
+        "loc": list(cast(tuple[str | int, ...], problem["loc"])),
+        "msg": cast(str, problem["msg"]),
+    }
+    sent = problem.get("input")
+    if sent is not None and _is_short_json(sent):
+        told["input"] = cast(JsonValue, sent)
+    return told
+
+
+def _is_short_json(value: object) -> bool:
+    try:
+        return len(encode(value)) <= _MAX_ECHOED_BYTES
+    except (TypeError, ValueError):
+        return False
+
+
+async def _on_http_exception(request: Request, exception: Exception) -> Response:
+    refusal = cast(HTTPException, exception)
+    status = HTTPStatus(refusal.status_code)
+    return error_reply(
+        status.value,
+        status.phrase.lower(),
+        _CODE_BY_STATUS.get(status.value, "bad_request"),
+        request_id=request_id_of(request),
+        headers=refusal.headers,
+    )

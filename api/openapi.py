@@ -1,0 +1,39 @@
+"""The OpenAPI document: which credentials its operations take."""
+
+from typing import Any, cast
+
+from fastapi import FastAPI
+
+from api.auth import API_KEY_HEADER
+
+TAGS = [
+    {"name": "flows", "description": "Definitions and their versions."},
+    {"name": "flow-executions", "description": "Runs of flows."},
+    {"name": "task-executions", "description": "Attempts of tasks."},
+    {"name": "task-outputs", "description": "Results of tasks."},
+    {"name": "task-executors", "description": "What tasks can do."},
+    {"name": "health", "description": "For whoever keeps the process running."},
+]
+
+_PROTECTED_PREFIX = "/api/"
+_SCHEMES = {
+    "BearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+    "APIKeyAuth": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER},
+}
+_EITHER: list[dict[str, list[str]]] = [{"BearerAuth": []}, {"APIKeyAuth": []}]
+
+
+class PerdureAPI(FastAPI):
+    """FastAPI, whose document also says what ``ProtectedRoute`` asks for."""
+
+    # FastAPI types the document with Any.
+    def openapi(self) -> dict[str, Any]:
+        """Return the document, built once."""
+        if self.openapi_schema is None:
+            document = super().openapi()
+            document.setdefault("components", {})["securitySchemes"] = _SCHEMES
+            for path, operations in document["paths"].items():
+                if path.startswith(_PROTECTED_PREFIX):
+                    for operation in cast(dict[str, dict[str, Any]], operations).values():
+                        operation["security"] = _EITHER
+        return super().openapi()

@@ -1,0 +1,68 @@
+"""Task executions: every attempt of every task."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from api.deps import CallerDep, TaskExecutionsDep
+from api.replies import reply
+from api.routing import ProtectedRoute
+from api.schemas.errors import refusals
+from api.schemas.parameters import AUuid
+from api.schemas.task_executions import (
+    ListTaskExecutionsResponse,
+    TaskExecutionAPI,
+    task_execution_list,
+    task_execution_view,
+)
+
+router = APIRouter(
+    prefix="/api/task-executions", tags=["task-executions"], route_class=ProtectedRoute
+)
+
+
+@router.get(
+    "",
+    summary="List task executions",
+    response_model=ListTaskExecutionsResponse,
+    responses=refusals(422, 500),
+)
+async def list_task_executions(
+    caller: CallerDep,
+    task_executions: TaskExecutionsDep,
+    flow_execution_id: AUuid | None = None,
+    task_name: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+    task_execution_idx: Annotated[int | None, Query(ge=0)] = None,
+    include_credits: bool = False,
+    limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
+    after: Annotated[
+        AUuid | None, Query(description="Only what follows this task execution in the list.")
+    ] = None,
+) -> Response:
+    """Return task executions, newest first: everything that matches, unless limited."""
+    records = await task_executions.list(
+        caller.organization_id,
+        flow_execution_id=flow_execution_id,
+        task_name=task_name,
+        idx=task_execution_idx,
+        limit=limit,
+        after=after,
+    )
+    return reply(task_execution_list(records))
+
+
+@router.get(
+    "/{task_execution_id}",
+    summary="Get a task execution",
+    response_model=TaskExecutionAPI,
+    responses=refusals(403, 404, 422),
+)
+async def get_task_execution(
+    task_execution_id: AUuid,
+    caller: CallerDep,
+    task_executions: TaskExecutionsDep,
+    include_credits: bool = False,
+) -> Response:
+    """Return one attempt of a task."""
+    record = await task_executions.get(caller.organization_id, task_execution_id)
+    return reply(task_execution_view(record))

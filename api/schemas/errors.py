@@ -1,0 +1,60 @@
+"""Bodies of refusals, and which of them a route declares."""
+
+from pydantic import JsonValue
+from typing_extensions import TypedDict
+
+OpenApiResponses = dict[int | str, dict[str, object]]
+
+
+class ErrorDetail(TypedDict):
+    """What went wrong: for people, for programs, and the particulars."""
+
+    message: str
+    code: str | None
+    details: list[str] | list[dict[str, JsonValue]] | dict[str, JsonValue] | None
+
+
+class ErrorResponse(TypedDict):
+    """Every refusal; ``request_id`` equals the header ``X-Request-ID``."""
+
+    error: ErrorDetail
+    request_id: str | None
+
+
+class ValidationProblem(TypedDict):
+    """One value that does not fit the schema."""
+
+    loc: list[str | int]
+    msg: str
+    type: str
+
+
+class ValidationErrorResponse(ErrorResponse):
+    """A 422: the envelope, and the same problems as a list beside it."""
+
+    detail: list[ValidationProblem]
+
+
+_MEANING = {
+    400: "It means nothing sensible.",
+    401: "No credential, or one that does not hold.",
+    402: "The organization has no credits left.",
+    403: "Another organization's, or beyond the caller's role.",
+    404: "Nothing here by that id.",
+    409: "It clashes with what is already there.",
+    413: "The body is too long.",
+    422: "A value does not fit the schema.",
+    500: "Something went wrong on our side.",
+    503: "MongoDB or Temporal does not answer; try again after `Retry-After` seconds.",
+}
+
+
+def refusals(*statuses: int) -> OpenApiResponses:
+    """Return what a route declares: the statuses given, 401 and 503, with their bodies."""
+    return {
+        status: {
+            "model": ValidationErrorResponse if status == 422 else ErrorResponse,
+            "description": _MEANING[status],
+        }
+        for status in sorted({*statuses, 401, 503})
+    }

@@ -1,0 +1,55 @@
+"""Types of path and query parameters."""
+
+from datetime import UTC, datetime
+from typing import Annotated, TypeVar
+
+from fastapi import Query
+from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import WithJsonSchema as Shown
+from pydantic_core import PydanticCustomError, PydanticKnownError
+from uuid import UUID
+
+from contracts.names import FlowExecutionId, FlowId
+from flows.errors import InvalidError
+
+_UUID = TypeAdapter(UUID)
+_SHOWN_AS_UUID = Shown({"type": "string", "format": "uuid"})
+
+T = TypeVar("T")
+
+
+def canonical_uuid(value: object) -> str:
+    """Return a UUID in lower case with hyphens, as ids are stored."""
+    try:
+        return str(_UUID.validate_python(value))
+    except ValidationError as error:
+        reason = str(error.errors()[0].get("ctx", {}).get("error", "not a UUID"))
+        raise PydanticKnownError("uuid_parsing", {"error": reason}) from error
+
+
+def execution_id_or_refusal(value: object) -> str:
+    """Return a UUID like ``canonical_uuid``; the one place where a malformed one is a 400."""
+    try:
+        return canonical_uuid(value)
+    except PydanticKnownError as error:
+        raise InvalidError("invalid execution ID format") from error
+
+
+def in_utc(value: datetime) -> datetime:
+    """Return an aware instant; one without an offset is taken as UTC."""
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError as error:
+        raise PydanticCustomError("datetime_range", "Input is out of range") from error
+
+
+AUuid = Annotated[str, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
+AFlowId = Annotated[FlowId, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
+AnExecutionId = Annotated[FlowExecutionId, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
+AnExecutionIdOr400 = Annotated[
+    FlowExecutionId, BeforeValidator(execution_id_or_refusal), _SHOWN_AS_UUID
+]
+AnInstant = Annotated[datetime, AfterValidator(in_utc)]
+
+PageNumber = Annotated[int, Query(ge=1, le=10_000, description="Counted from 1.")]
+SortDirection = Annotated[str | None, Query(pattern="^(asc|desc)$")]

@@ -1,0 +1,78 @@
+"""Task executions as callers see them."""
+
+from datetime import datetime
+
+from pydantic import JsonValue
+from typing_extensions import TypedDict
+
+from api.schemas.statuses import status_word
+from store.models import ProcessingStatus, TaskExecutionRecord
+
+
+class TaskExecutionAPI(TypedDict):
+    """One attempt of a task, or of one item of an iteration.
+
+    ``status`` sums up ``processing_status`` and ``stale_status`` in one word.
+    """
+
+    id: str
+    flow_execution_id: str
+    task_execution_idx: int
+    task_name: str
+    created_at: datetime
+    updated_at: datetime
+    modified_by: str
+    status: str
+    processing_status: ProcessingStatus
+    edited_status: str
+    stale_status: str
+    input: JsonValue
+    output: JsonValue
+    error: JsonValue
+    organization_id: str
+    source_task_executions: JsonValue
+    started_at: datetime | None
+    completed_at: datetime | None
+    credits: int | None
+
+
+class TaskExecutionWithTagsAPI(TaskExecutionAPI):
+    """A task execution with the tags of its task."""
+
+    tags: list[dict[str, JsonValue]]
+
+
+class ListTaskExecutionsResponse(TypedDict):
+    """Task executions, newest first."""
+
+    task_executions: list[TaskExecutionWithTagsAPI]
+
+
+def task_execution_view(record: TaskExecutionRecord) -> TaskExecutionAPI:
+    """Return a task execution as it is shown."""
+    return {
+        "id": record.id,
+        "flow_execution_id": record.flow_execution_id,
+        "task_execution_idx": record.task_execution_idx,
+        "task_name": record.task_name,
+        "created_at": record.created_at,
+        "updated_at": record.updated_at,
+        "modified_by": record.modified_by,
+        "status": status_word(record.processing_status, record.stale_status),
+        "processing_status": record.processing_status,
+        "edited_status": record.edited_status,
+        "stale_status": record.stale_status,
+        "input": record.input,
+        "output": record.output,
+        "error": record.error,
+        "organization_id": record.organization_id,
+        "source_task_executions": record.source_task_executions,
+        "started_at": record.started_at,
+        "completed_at": record.completed_at,
+        "credits": None,
+    }
+
+
+def task_execution_list(records: list[TaskExecutionRecord]) -> ListTaskExecutionsResponse:
+    """Return task executions with their tags."""
+    return {"task_executions": [{**task_execution_view(record), "tags": []} for record in records]}
