@@ -64,6 +64,4 @@ class Caller:
             ForbiddenError: The caller's role does not reach ``role``.
         """
         if not self.role.at_least(role):
-            raise ForbiddenError(
-                f"role {self.role.value} may not {action}", role=self.role.value
-            )
+            raise ForbiddenError(f"role {self.role.value} may not {action}", role=self.role.value)

@@ -1,26 +1,37 @@
 """Use cases of flows and their versions."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from uuid import uuid4
 
 from pydantic import JsonValue
 
-from flows.errors import Fault
-from operations.caller import Caller
+from flows.errors import Fault, InvalidError
+from flows.validate import accepted
+from operations.access import FlowAccess
+from operations.caller import Caller, Role
+from operations.definitions import Definitions
+from operations.documents import with_task, without_computed
+from operations.expansion import (
+    DefinitionReport,
+    Expansions,
+    expanded,
+    external_inputs,
+    faults_of,
+    ordered_names,
+    report_on,
+)
+from store.clock import now
+from store.flows import FlowRepository
 from store.models import FlowQuery, FlowRecord, Page, TaskOutputRecord
+from store.task_outputs import TaskOutputRepository
 
+__all__ = ["DefinitionReport", "Expansions", "FlowView", "Flows", "NewFlow"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expansions:
-    """What a caller wants computed into the answer; nothing of it is stored."""
+NOTHING_MORE = Expansions()
 
-    ordered_task_names: bool = False
-    validation_errors: bool = False
-    dynamic_data: bool = False
-    output_schemas: bool = False
-    input_schema: bool = False
-    default_reference_modes: bool = False
-    latest_version_executions_count: bool = False
+_CHANGEABLE = frozenset({"display_name", "description", "visibility", "settings", "status", "tags"})
+_NEVER_NULL = frozenset({"display_name", "status", "tags"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,93 +64,141 @@ class FlowView:
     validation_errors: list[Fault] | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DefinitionReport:
-    """What is to be said about a definition; maps are keyed by task name, None unless asked."""
-
-    validation_errors: list[Fault]
-    ordered_task_names: list[str] | None
-    dynamic_data: dict[str, JsonValue] | None = None
-    output_schemas: dict[str, JsonValue] | None = None
-    input_schemas: dict[str, JsonValue] | None = None
-    default_reference_modes: dict[str, JsonValue] | None = None
-
-
 class Flows:
-    """What callers may do with flows."""
+    """What callers may do with flows.
+
+    Unless said otherwise every method raises FlowNotFoundError for a flow that does not exist or
+    was deleted, and ForbiddenError for another organization's where the operation documents that.
+    """
+
+    def __init__(
+        self,
+        *,
+        flows: FlowRepository,
+        task_outputs: TaskOutputRepository,
+        definitions: Definitions,
+    ) -> None:
+        """Borrow everything."""
+        self._repository = flows
+        self._access = FlowAccess(flows)
+        self._task_outputs = task_outputs
+        self._definitions = definitions
 
     async def create(
-        self, caller: Caller, new: NewFlow, expansions: Expansions = Expansions()
+        self, caller: Caller, new: NewFlow, expansions: Expansions = NOTHING_MORE
     ) -> FlowView:
-        """Store a flow as version 1, a draft."""
-        raise NotImplementedError
+        """Store a flow as version 1, a draft.
+
+        Raises:
+            ForbiddenError: The role may not change flows.
+            InvalidDefinitionError: The definition has faults that reject it.
+            DuplicateFlowNameError: The organization has a flow of this name.
+        """
+        caller.require(Role.PUBLISHER, "create flows")
+        accepted(new.definition)
+        record = await self._repository.create(_first_version(caller, new))
+        return await self._view(record, expansions)
 
     async def get(
-        self, caller: Caller, flow_id: str, expansions: Expansions = Expansions()
+        self, caller: Caller, flow_id: str, expansions: Expansions = NOTHING_MORE
     ) -> FlowView:
         """Return the latest version of a flow."""
-        raise NotImplementedError
+        return await self._view(await self._access.latest(caller, flow_id), expansions)
 
     async def list(
         self,
         caller: Caller,
         query: FlowQuery,
-        expansions: Expansions = Expansions(),
+        expansions: Expansions = NOTHING_MORE,
         *,
         organization_id: str | None = None,
     ) -> Page[FlowView]:
-        """Return one page of flows; another organization's only for the role ``backoffice``."""
-        raise NotImplementedError
+        """Return one page of flows; another organization's only for the role ``backoffice``.
+
+        Anybody else who names another organization gets an empty page: foreign flows look absent.
+        """
+        owner = organization_id or caller.organization_id
+        if owner != caller.organization_id and caller.role is not Role.BACKOFFICE:
+            return Page()
+        page = await self._repository.list(owner, query)
+        return Page(await self._views(owner, page.items, expansions), page.total)
 
     async def patch(
         self,
         caller: Caller,
         flow_id: str,
         changes: Mapping[str, JsonValue],
-        expansions: Expansions = Expansions(),
+        expansions: Expansions = NOTHING_MORE,
     ) -> FlowView:
-        """Change what is not the definition; an absent key stays, a null clears."""
-        raise NotImplementedError
+        """Change what is not the definition; an absent key stays, a null clears.
+
+        Raises:
+            InvalidError: A status that is none, or null where a value is needed.
+            DuplicateFlowNameError: The organization has a flow of this name.
+        """
+        await self._access.authored(caller, flow_id)
+        record = await self._repository.patch(
+            caller.organization_id, flow_id, _checked(changes), caller.modified_by
+        )
+        return await self._view(record, expansions)
 
     async def delete(self, caller: Caller, flow_id: str) -> None:
         """Hide a flow with all its versions; its executions remain."""
-        raise NotImplementedError
+        await self._access.authored(caller, flow_id)
+        await self._repository.delete(caller.organization_id, flow_id, caller.modified_by)
 
     async def update_definition(
         self,
         caller: Caller,
         flow_id: str,
         definition: dict[str, JsonValue],
-        expansions: Expansions = Expansions(),
+        expansions: Expansions = NOTHING_MORE,
     ) -> FlowView:
-        """Store the next version of a draft flow."""
-        raise NotImplementedError
+        """Store the next version of a draft flow; a refused definition changes nothing.
+
+        Raises:
+            InvalidError: The flow is published.
+            InvalidDefinitionError: The definition has faults that reject it.
+            ConflictError: Somebody else stored a version at the same moment.
+        """
+        latest = await self._access.authored(caller, flow_id)
+        return await self._next_version(caller, latest, definition, expansions)
 
     async def update_task(
         self,
         caller: Caller,
         flow_id: str,
         task: dict[str, JsonValue],
-        expansions: Expansions = Expansions(),
+        expansions: Expansions = NOTHING_MORE,
     ) -> FlowView:
-        """Replace the task of that name, or append it, in the next version of a draft flow."""
-        raise NotImplementedError
+        """Replace the task of that name, or append it, in the next version of a draft flow.
+
+        Raises:
+            InvalidError: The task has no name, or as ``update_definition``.
+        """
+        latest = await self._access.authored(caller, flow_id)
+        return await self._next_version(
+            caller, latest, with_task(latest.definition, task), expansions
+        )
 
     async def validate(
         self,
         caller: Caller,
         flow_id: str,
         definition: dict[str, JsonValue],
-        expansions: Expansions = Expansions(),
+        expansions: Expansions = NOTHING_MORE,
     ) -> DefinitionReport:
         """Say what is wrong with a definition; stores nothing."""
-        raise NotImplementedError
+        await self._access.latest(caller, flow_id, tells_foreign=False)
+        return report_on(definition, expansions)
 
     async def versions(
-        self, caller: Caller, flow_id: str, expansions: Expansions = Expansions()
+        self, caller: Caller, flow_id: str, expansions: Expansions = NOTHING_MORE
     ) -> list[FlowView]:
         """Return every version, newest first."""
-        raise NotImplementedError
+        await self._access.latest(caller, flow_id)
+        records = await self._repository.versions(caller.organization_id, flow_id)
+        return await self._views(caller.organization_id, records, expansions)
 
     async def version_summaries(
         self,
@@ -151,37 +210,156 @@ class Flows:
         page: int = 1,
         page_size: int = 20,
     ) -> Page[FlowRecord]:
-        """Return one page of versions, newest first, without their definitions' expansions."""
-        raise NotImplementedError
+        """Return one page of versions, newest first."""
+        await self._access.latest(caller, flow_id, tells_foreign=False)
+        return await self._repository.version_page(
+            caller.organization_id,
+            flow_id,
+            search=search,
+            favourites_only=favourites_only,
+            page=page,
+            page_size=page_size,
+        )
 
     async def version(
-        self, caller: Caller, flow_id: str, version: int, expansions: Expansions = Expansions()
+        self, caller: Caller, flow_id: str, version: int, expansions: Expansions = NOTHING_MORE
     ) -> FlowView:
-        """Return one version."""
-        raise NotImplementedError
+        """Return one version.
+
+        Raises:
+            FlowVersionNotFoundError: The flow has no such version.
+        """
+        await self._access.latest(caller, flow_id)
+        record = await self._repository.version(caller.organization_id, flow_id, version)
+        return await self._view(record, expansions)
 
     async def patch_version(
         self, caller: Caller, flow_id: str, version: int, changes: Mapping[str, JsonValue]
     ) -> FlowRecord:
-        """Change ``name`` and ``is_favourite`` of one version."""
-        raise NotImplementedError
+        """Change ``name`` and ``is_favourite`` of one version.
+
+        Raises:
+            FlowVersionNotFoundError: The flow has no such version.
+        """
+        await self._access.authored(caller, flow_id, tells_foreign=False)
+        return await self._repository.patch_version(
+            caller.organization_id, flow_id, version, dict(changes), caller.modified_by
+        )
 
     async def restore(
-        self, caller: Caller, flow_id: str, version: int, expansions: Expansions = Expansions()
+        self, caller: Caller, flow_id: str, version: int, expansions: Expansions = NOTHING_MORE
     ) -> FlowView:
-        """Store an earlier version's definition as the next version."""
-        raise NotImplementedError
+        """Store an earlier version's definition as the next version of a draft flow.
+
+        Raises:
+            FlowVersionNotFoundError: The flow has no such version.
+            InvalidError: It is the latest, or as ``update_definition``.
+        """
+        latest = await self._access.authored(caller, flow_id, tells_foreign=False)
+        if version == latest.version:
+            raise InvalidError("this is the latest version already", version=version)
+        earlier = await self._repository.version(caller.organization_id, flow_id, version)
+        return await self._next_version(caller, latest, earlier.definition, expansions)
 
     async def version_task_summaries(
         self, caller: Caller, flow_id: str, version: int
     ) -> list[TaskOutputRecord]:
-        """Return the task outputs, without ``output``, of executions that ran that version."""
-        raise NotImplementedError
+        """Return the task outputs of executions that ran that version, newest first.
+
+        Raises:
+            FlowVersionNotFoundError: The flow has no such version.
+        """
+        await self._access.latest(caller, flow_id, tells_foreign=False)
+        await self._repository.version(caller.organization_id, flow_id, version)
+        return await self._task_outputs.by_version(caller.organization_id, flow_id, version)
 
     async def available_tags(self, caller: Caller, search: str | None = None) -> list[str]:
-        """Return the distinct tags of the organization's flows."""
-        raise NotImplementedError
+        """Return the distinct tags of the organization's flows that contain a text."""
+        return await self._repository.available_tags(caller.organization_id, search)
 
     async def clone_info(self, caller: Caller, flow_id: str) -> list[str]:
         """Return the executors of input tasks that an outside system feeds."""
-        raise NotImplementedError
+        record = await self._access.latest(caller, flow_id, tells_foreign=False)
+        return external_inputs(self._definitions.flow(record))
+
+    async def _next_version(
+        self,
+        caller: Caller,
+        latest: FlowRecord,
+        definition: dict[str, JsonValue],
+        expansions: Expansions,
+    ) -> FlowView:
+        if latest.status != "draft":
+            raise InvalidError("only drafts can be changed", flow_id=latest.id)
+        accepted(definition)
+        record = await self._repository.add_version(
+            caller.organization_id,
+            latest.id,
+            without_computed(definition),
+            caller.modified_by,
+            latest.version,
+        )
+        return await self._view(record, expansions)
+
+    async def _view(self, record: FlowRecord, asked: Expansions) -> FlowView:
+        views = await self._views(record.organization_id, [record], asked)
+        return views[0]
+
+    async def _views(
+        self, organization_id: str, records: Sequence[FlowRecord], asked: Expansions
+    ) -> list[FlowView]:
+        """Return records as they are shown; the counts of a whole page come from one query."""
+        counts = await self._repository.counts(
+            organization_id, list({record.id for record in records})
+        )
+        return [self._shown(record, counts.get(record.id, (0, 0)), asked) for record in records]
+
+    def _shown(self, record: FlowRecord, counts: tuple[int, int], asked: Expansions) -> FlowView:
+        total, of_latest = counts
+        flow = self._definitions.flow(record)
+        return FlowView(
+            record=record,
+            definition=expanded(record.definition, flow, asked),
+            executions_count=total,
+            latest_version_executions_count=(
+                of_latest if asked.latest_version_executions_count else None
+            ),
+            task_names=ordered_names(flow) if asked.ordered_task_names else None,
+            validation_errors=faults_of(record.definition) if asked.validation_errors else None,
+        )
+
+
+def _first_version(caller: Caller, new: NewFlow) -> FlowRecord:
+    at = now()
+    return FlowRecord(
+        id=str(uuid4()),
+        organization_id=caller.organization_id,
+        created_at=at,
+        updated_at=at,
+        modified_by=caller.modified_by,
+        created_by=caller.user_id,
+        display_name=new.display_name,
+        description=new.description,
+        visibility=new.visibility,
+        status="draft",
+        settings=new.settings,
+        tags=list(dict.fromkeys(new.tags)),
+        version=1,
+        is_latest=True,
+        definition=without_computed(new.definition),
+    )
+
+
+def _checked(changes: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Return the changes to store; unknown keys are ignored.
+
+    Raises:
+        InvalidError: A status that is none, or null where a value is needed.
+    """
+    wanted = {key: value for key, value in changes.items() if key in _CHANGEABLE}
+    for key in _NEVER_NULL & wanted.keys():
+        if wanted[key] is None:
+            raise InvalidError(f"{key} cannot be null")
+    if wanted.get("status", "draft") not in ("draft", "published"):
+        raise InvalidError("status is draft or published", status=wanted["status"])
+    return wanted

@@ -11,6 +11,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
 from temporalio.client import Client
+from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.messages import (
     FlowExecutionResult,
@@ -64,7 +65,6 @@ class RunHistory:
         failure: Why the workflow failed, if it did.
     """
 
-    run_id: str
     start: FlowExecutionStart
     tasks: dict[tuple[str, int | None], TaskHistory] = field(default_factory=dict)
     item_counts: dict[str, int] = field(default_factory=dict)
@@ -97,7 +97,7 @@ class HistoryReader:
         start = await self._value(started.input, FlowExecutionStart)
         if start is None:
             return None
-        run = RunHistory(run_id=started.original_execution_run_id, start=start)
+        run = RunHistory(start)
         await self._walk(events, _Scope(run))
         return run
 
@@ -120,8 +120,14 @@ class HistoryReader:
             await self._read_child(workflow_id, run_id, scope.run)
 
     async def _read_child(self, workflow_id: str, run_id: str, run: RunHistory) -> None:
+        """Take in a child workflow; one that Temporal has already forgotten says nothing."""
         events = self._events(workflow_id, run_id)
-        first = await anext(events)
+        try:
+            first = await anext(events)
+        except RPCError as error:
+            if error.status is RPCStatusCode.NOT_FOUND:
+                return
+            raise
         start = await self._value(
             first.workflow_execution_started_event_attributes.input, IterationStart
         )

@@ -1,0 +1,142 @@
+"""One round of the reconciler: what the read model says is open, against what Temporal says.
+
+Source: docs/decisions/0009-reconciler.md.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from enum import StrEnum
+
+from contracts.messages import ReconcileCall, ReconcileReply
+from contracts.names import flow_workflow_id
+from flows.errors import EngineError, UnavailableError
+from operations.aftermath import Aftermath
+from operations.starting import Starter
+from runtime.gateway import Described, Gateway
+from store.executions import ExecutionRepository
+from store.models import ExecutionRecord, ExecutionStatus
+
+logger = logging.getLogger(__name__)
+
+MAX_AT_ONCE = 8
+
+
+class Finding(StrEnum):
+    """What a look at one open execution led to."""
+
+    FINE = "fine"
+    STARTED = "started"
+    CANCELLED = "cancelled"
+    SETTLED = "settled"
+    FAILED = "failed"
+
+
+class Reconciler:
+    """Finishes what a crash left undone. Everything it does may be done twice."""
+
+    def __init__(
+        self,
+        *,
+        executions: ExecutionRepository,
+        starter: Starter,
+        gateway: Gateway,
+        aftermath: Aftermath,
+    ) -> None:
+        """Borrow everything."""
+        self._executions = executions
+        self._starter = starter
+        self._gateway = gateway
+        self._aftermath = aftermath
+
+    async def round(
+        self, call: ReconcileCall, on_progress: Callable[[], None] = lambda: None
+    ) -> ReconcileReply:
+        """Look at the open executions whose last look is the longest ago.
+
+        An execution that cannot be put right is logged and left for the next round; the others go
+        on.
+
+        Args:
+            on_progress: Called after each execution; the activity heartbeats with it.
+
+        Raises:
+            StoreUnavailableError: The open executions cannot be listed.
+        """
+        records = await self._executions.open_records(call.limit)
+        limit = asyncio.Semaphore(MAX_AT_ONCE)
+
+        async def looked(record: ExecutionRecord) -> Finding:
+            async with limit:
+                finding = await self._safely(record)
+                on_progress()
+                return finding
+
+        found = await asyncio.gather(*(looked(record) for record in records))
+        return ReconcileReply(
+            looked_at=len(found),
+            started=found.count(Finding.STARTED),
+            settled=found.count(Finding.SETTLED),
+            cancelled=found.count(Finding.CANCELLED),
+            failed=found.count(Finding.FAILED),
+        )
+
+    async def _safely(self, record: ExecutionRecord) -> Finding:
+        try:
+            finding = await self.look(record)
+        except UnavailableError as error:
+            logger.info("reconciling later", extra=_facts(record) | {"reason": error.message})
+            return Finding.FAILED
+        except EngineError as error:
+            logger.warning("cannot reconcile", extra=_facts(record) | {"reason": error.message})
+            return Finding.FAILED
+        except Exception:
+            logger.exception("cannot reconcile", extra=_facts(record))
+            return Finding.FAILED
+        if finding is not Finding.FINE:
+            logger.info("reconciled", extra=_facts(record) | {"finding": finding.value})
+        return finding
+
+    async def look(self, record: ExecutionRecord) -> Finding:
+        """Compare one open execution with Temporal and do what is missing."""
+        await self._starter.end_older_generations(record)
+        if record.started_generation < record.generation:
+            return await self._start(record)
+        described = await self._gateway.describe(flow_workflow_id(record.id, record.generation))
+        if described is not None and described.is_running:
+            return await self._repeat_cancellation(record, described)
+        return await self._settle(record, described)
+
+    async def _start(self, record: ExecutionRecord) -> Finding:
+        """Start a generation of which nobody knows whether it was started.
+
+        Nobody wants it any more if it was deleted or asked to stop while it was queued.
+        """
+        if record.status in (ExecutionStatus.DELETED, ExecutionStatus.CANCEL_REQUESTED):
+            closed = await self._executions.close_unstarted(
+                record.organization_id, record.id, record.generation, ExecutionStatus.CANCELLED
+            )
+            return Finding.CANCELLED if closed else Finding.FINE
+        await self._starter.start(record)
+        return Finding.STARTED
+
+    async def _repeat_cancellation(self, record: ExecutionRecord, described: Described) -> Finding:
+        if record.cancel_requested_at is None or described.is_cancel_requested:
+            return Finding.FINE
+        await self._gateway.cancel(described.workflow_id)
+        return Finding.CANCELLED
+
+    async def _settle(self, record: ExecutionRecord, described: Described | None) -> Finding:
+        """Settle from history, unless the run settled itself while we looked."""
+        current = await self._executions.find_any(record.organization_id, record.id)
+        if not current.is_open or current.generation != record.generation:
+            return Finding.FINE
+        history = None
+        if described is not None:
+            history = await self._gateway.history(described.workflow_id, described.run_id)
+        await self._aftermath.settle(current, described, history)
+        return Finding.SETTLED
+
+
+def _facts(record: ExecutionRecord) -> dict[str, object]:
+    return {"flow_execution_id": record.id, "generation": record.generation}

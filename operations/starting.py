@@ -1,0 +1,111 @@
+"""Starts what is recorded: the one way from an execution's record to a Temporal workflow."""
+
+import asyncio
+import logging
+
+from contracts.messages import FlowExecutionStart, Seed
+from contracts.names import flow_workflow_id
+from flows.errors import UnavailableError
+from operations.definitions import Definitions
+from runtime.gateway import Gateway
+from store.clock import now
+from store.executions import ExecutionRepository
+from store.flows import FlowRepository
+from store.models import ExecutionRecord
+from store.task_executions import TaskExecutionRepository
+
+logger = logging.getLogger(__name__)
+
+REPLACED = "a newer generation owns this execution"
+NOT_WANTED = "the execution was closed, or run again, before it started"
+MAX_TERMINATIONS_AT_ONCE = 8
+
+
+class Starter:
+    """Starts the current generation of an execution, and ends the ones before it."""
+
+    def __init__(
+        self,
+        *,
+        flows: FlowRepository,
+        executions: ExecutionRepository,
+        task_executions: TaskExecutionRepository,
+        gateway: Gateway,
+        definitions: Definitions,
+    ) -> None:
+        """Borrow everything."""
+        self._flows = flows
+        self._executions = executions
+        self._task_executions = task_executions
+        self._gateway = gateway
+        self._definitions = definitions
+
+    async def start(self, record: ExecutionRecord) -> bool:
+        """Start the record's generation and stamp it as started.
+
+        Repeatable: one that was started before is only stamped. If meanwhile the execution was
+        closed or got a newer generation, the workflow is ended again, before any effect: its
+        attempts find out when they open their rows.
+
+        Returns:
+            Whether the generation is still wanted.
+
+        Raises:
+            UnavailableError: Temporal or the store does not answer; nothing is lost, call again.
+        """
+        run_id = await self._gateway.start(await self._message(record))
+        is_wanted = await self._executions.mark_started(
+            record.organization_id, record.id, record.generation, run_id, now()
+        )
+        if not is_wanted:
+            await self._gateway.terminate(
+                flow_workflow_id(record.id, record.generation), NOT_WANTED
+            )
+        return is_wanted
+
+    async def try_start(self, record: ExecutionRecord) -> None:
+        """End older generations and start the current one; what fails is left to the reconciler."""
+        try:
+            await self.end_older_generations(record)
+            await self.start(record)
+        except UnavailableError as error:
+            logger.warning(
+                "execution recorded but not started yet; the reconciler will start it",
+                extra={
+                    "flow_execution_id": record.id,
+                    "generation": record.generation,
+                    "reason": error.message,
+                },
+            )
+
+    async def end_older_generations(self, record: ExecutionRecord) -> None:
+        """Terminate every workflow of an earlier generation that may still run."""
+        limit = asyncio.Semaphore(MAX_TERMINATIONS_AT_ONCE)
+
+        async def end(generation: int) -> None:
+            async with limit:
+                await self._gateway.terminate(flow_workflow_id(record.id, generation), REPLACED)
+
+        await asyncio.gather(*(end(generation) for generation in range(1, record.generation)))
+
+    async def _message(self, record: ExecutionRecord) -> FlowExecutionStart:
+        """Gather all that the run needs; the seeds are read now, from the rows as they stand."""
+        flow = await self._flows.version(
+            record.organization_id, record.flow_id, record.flow_version
+        )
+        seeds: list[Seed] = []
+        if record.mode == "stale":
+            seeds = await self._task_executions.seeds(record.organization_id, record.id)
+        return FlowExecutionStart(
+            organization_id=record.organization_id,
+            flow_id=record.flow_id,
+            flow_version=record.flow_version,
+            flow_name=flow.display_name,
+            flow_execution_id=record.id,
+            generation=record.generation,
+            run_number=record.run_number,
+            definition=self._definitions.flow(flow),
+            input=record.input,
+            input_task_name=record.input_task_name,
+            seeds=seeds,
+        )
