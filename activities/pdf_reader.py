@@ -12,13 +12,15 @@ import resource
 import sys
 import warnings
 from contextlib import suppress
+from datetime import datetime
 from io import BytesIO
 
 from pypdf import PdfReader
 from pypdf.errors import PdfReadError, PyPdfError
 
 _MAX_MEMORY_BYTES = 2 * 1024 * 1024 * 1024
-_METADATA = ("title", "author", "subject", "keywords", "creator", "producer")
+_TEXTS = ("title", "author", "subject", "keywords", "creator", "producer")
+_INSTANTS = ("creation_date", "modification_date")
 
 
 class DocumentFault(Exception):
@@ -49,16 +51,13 @@ def read(content: bytes) -> dict[str, object]:
 def _metadata(reader: PdfReader) -> dict[str, str]:
     """Return what the document says of itself; what cannot be read is left out."""
     found: dict[str, str] = {}
-    with suppress(Exception):
-        information = reader.metadata
-        for name in _METADATA:
-            value = getattr(information, name, None)
+    for name in (*_TEXTS, *_INSTANTS):
+        with suppress(Exception):
+            value = getattr(reader.metadata, name, None)
+            if isinstance(value, datetime):
+                value = value.isoformat()
             if isinstance(value, str) and value.strip():
                 found[name] = _plain(value.strip())
-        for name in ("creation_date", "modification_date"):
-            instant = getattr(information, name, None)
-            if instant is not None:
-                found[name] = instant.isoformat()
     return found
 
 
