@@ -1,0 +1,125 @@
+"""Flows and starts for tests of the engine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from pydantic import JsonValue
+from temporalio.client import Client, WorkflowHandle
+
+from contracts.messages import FlowExecutionResult, FlowExecutionStart, Seed
+from contracts.names import FLOW_EXECUTION, flow_workflow_id
+from flows.model import Edge, Flow, Task
+from tests.support.recording_worker import Recorder, recording_worker
+
+Handle = WorkflowHandle[Any, FlowExecutionResult]
+
+INPUT = Task(name="start", executor="receive_file")
+
+
+def instant(name: str, template: JsonValue = None, **options: Any) -> Task:
+    """Return a task that runs as a local activity."""
+    return Task(name=name, executor="format_data", parameters={"template": template}, **options)
+
+
+def effect(name: str, reads: JsonValue = None, **options: Any) -> Task:
+    """Return a task that runs as an activity; its body may hold references."""
+    return Task(
+        name=name,
+        executor="http_request",
+        parameters={"url": "http://x", "method": "POST", "body": reads},
+        **options,
+    )
+
+
+def pure(name: str, reads: JsonValue = None, **options: Any) -> Task:
+    """Return a task that runs as an activity and may run twice unnoticed."""
+    return Task(
+        name=name,
+        executor="python_code",
+        parameters={"code": "result = 1", "input_data": reads},
+        **options,
+    )
+
+
+def branch(name: str, chosen: JsonValue = None) -> Task:
+    """Return a branch; its ``default`` is what the recording worker lets it choose."""
+    return Task(name=name, executor="branch", parameters={"cases": [], "default": chosen})
+
+
+def a_flow(*tasks: Task, edges: list[tuple[str, ...]] | None = None, inputs: int = 1) -> Flow:
+    """Return a flow with an input task ``start`` in front.
+
+    Args:
+        edges: Source, target and perhaps a branch's case.
+    """
+    made = tuple(
+        Edge(source=edge[0], target=edge[1], branch=edge[2] if len(edge) > 2 else None)
+        for edge in edges or []
+    )
+    return Flow(name="test", tasks=(INPUT, *tasks), edges=made)
+
+
+def a_start(
+    flow: Flow, input: dict[str, JsonValue] | None = None, **changes: Any
+) -> FlowExecutionStart:
+    """Return the start message of a flow's first execution."""
+    start = FlowExecutionStart(
+        organization_id=str(uuid4()),
+        flow_id=str(uuid4()),
+        flow_version=1,
+        flow_name=flow.name,
+        flow_execution_id=str(uuid4()),
+        generation=1,
+        run_number=1,
+        definition=flow,
+        input=input or {},
+        input_task_name="start",
+    )
+    return start.model_copy(update=changes)
+
+
+@dataclass
+class Engine:
+    """A running worker, what its activities saw, and a way to start flows on it."""
+
+    client: Client
+    task_queue: str
+    recorder: Recorder = field(default_factory=Recorder)
+
+    async def start(
+        self,
+        flow: Flow,
+        input: dict[str, JsonValue] | None = None,
+        seeds: list[Seed] | None = None,
+        **changes: Any,
+    ) -> Handle:
+        """Start a flow and return the handle of its workflow."""
+        message = a_start(flow, input, seeds=seeds or [], **changes)
+        return await self.client.start_workflow(
+            FLOW_EXECUTION,
+            message,
+            id=flow_workflow_id(message.flow_execution_id, message.generation),
+            task_queue=self.task_queue,
+            result_type=FlowExecutionResult,
+        )
+
+    async def run(
+        self,
+        flow: Flow,
+        input: dict[str, JsonValue] | None = None,
+        seeds: list[Seed] | None = None,
+        **changes: Any,
+    ) -> FlowExecutionResult:
+        """Run a flow to its end and return its result."""
+        return await (await self.start(flow, input, seeds, **changes)).result()
+
+
+@asynccontextmanager
+async def running_engine(client: Client, task_queue: str, **options: Any) -> AsyncIterator[Engine]:
+    """Run a recording worker for the time of a test."""
+    engine = Engine(client, task_queue)
+    async with recording_worker(client, task_queue, engine.recorder, **options):
+        yield engine

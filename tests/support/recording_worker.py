@@ -1,0 +1,207 @@
+"""A worker whose activities do what a test says and remember what they were asked.
+
+It stands where the engine meets its activities: the workflows, the Temporal server and the converter
+are the real ones.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from pydantic import JsonValue
+from temporalio import activity
+from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import Worker
+
+from contracts.messages import (
+    SettleExecutionCall,
+    SettleExecutionReply,
+    SettleTasksCall,
+    SettleTasksReply,
+    TaskCall,
+    TaskReply,
+    TaskSettlement,
+)
+from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS
+from flows.canonical import digest
+from flows.executors.catalogue import EXECUTORS
+from flows.executors.spec import Kind
+from runtime.temporal import workflow_runner
+from workflows.flow_execution import FlowExecutionWorkflow
+from workflows.iteration import IterationWorkflow
+
+Behaviour = Callable[[TaskCall], Awaitable[JsonValue]]
+
+
+def failure(
+    message: str, *, type: str = "Broken", retryable: bool = False, attempt: int = 1
+) -> ApplicationError:
+    """Return a failure as the platform's activities report it."""
+    error = {"message": message, "type": type, "traceback": f"Traceback of {type}"}
+    return ApplicationError(message, error, attempt, type=type, non_retryable=not retryable)
+
+
+@dataclass
+class Recorder:
+    """What tests say and see.
+
+    Attributes:
+        behaviours: What a task does, by its name; others answer with their own parameters.
+        calls: Every attempt, in the order in which they began.
+        store_faults: How many calls of the store fail before it answers.
+        lacks: Names of tasks whose outputs the store says it lacks, once.
+        supersedes: Whether the store says that a newer generation owns the execution.
+        most_at_once: The largest number of attempts of one task that were in flight together.
+    """
+
+    behaviours: dict[str, Behaviour] = field(default_factory=dict)
+    calls: list[TaskCall] = field(default_factory=list)
+    settled: list[TaskSettlement] = field(default_factory=list)
+    settle_calls: list[SettleTasksCall] = field(default_factory=list)
+    closed: list[SettleExecutionCall] = field(default_factory=list)
+    store_faults: int = 0
+    lacks: set[str] = field(default_factory=set)
+    supersedes: bool = False
+    most_at_once: dict[str, int] = field(default_factory=dict)
+    in_flight: dict[str, int] = field(default_factory=dict)
+
+    async def perform(self, call: TaskCall) -> TaskReply:
+        """Do what the test says for this task."""
+        self.calls.append(call)
+        name = call.task_name
+        started_at = datetime.now(UTC)
+        self.in_flight[name] = self.in_flight.get(name, 0) + 1
+        self.most_at_once[name] = max(self.most_at_once.get(name, 0), self.in_flight[name])
+        try:
+            output = await self.behaviours.get(name, _own_parameters)(call)
+        finally:
+            self.in_flight[name] -= 1
+        return TaskReply(
+            output=output,
+            output_digest=digest(output),
+            attempt=activity.info().attempt,
+            started_at=started_at,
+            completed_at=datetime.now(UTC),
+        )
+
+    @activity.defn(name=SETTLE_TASKS)
+    async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
+        """Remember what was settled."""
+        self._fault()
+        self.settle_calls.append(call)
+        missing = self._missing(call.tasks)
+        self.settled.extend(word for at, word in enumerate(call.tasks) if at not in missing)
+        return SettleTasksReply(missing=missing)
+
+    @activity.defn(name=SETTLE_EXECUTION)
+    async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
+        """Remember how the execution ended."""
+        self._fault()
+        if self.supersedes:
+            return SettleExecutionReply(superseded=True)
+        missing = self._missing(call.tasks)
+        self.settled.extend(word for at, word in enumerate(call.tasks) if at not in missing)
+        if not missing:
+            self.closed.append(call)
+        return SettleExecutionReply(missing=missing)
+
+    def called(self, task_name: str) -> list[TaskCall]:
+        """Return the attempts of one task."""
+        return [call for call in self.calls if call.task_name == task_name]
+
+    def word_on(self, task_name: str, item: int | None = None) -> TaskSettlement:
+        """Return the last thing that the store was told about a task or an item."""
+        words = [
+            word for word in self.settled if word.task_name == task_name and word.item == item
+        ]
+        assert words, f"nothing was settled about {task_name} #{item}"
+        return words[-1]
+
+    def states(self) -> dict[str, str]:
+        """Return the settled state of every task that is no item."""
+        return {word.task_name: word.state.value for word in self.settled if word.item is None}
+
+    def _missing(self, words: Sequence[TaskSettlement]) -> list[int]:
+        """Ask once for the outputs that the test says are lacking."""
+        missing = [
+            at
+            for at, word in enumerate(words)
+            if word.task_name in self.lacks and not word.has_output
+        ]
+        for at, word in enumerate(words):
+            if word.has_output:
+                self.lacks.discard(words[at].task_name)
+        return missing
+
+    def _fault(self) -> None:
+        """Fail as long as the test says that the store is down."""
+        if self.store_faults > 0:
+            self.store_faults -= 1
+            raise ApplicationError("the store does not answer", type="unavailable")
+
+
+async def _own_parameters(call: TaskCall) -> JsonValue:
+    """Answer with what ``format_data`` and ``branch`` would, and with the parameters otherwise."""
+    if call.executor == "format_data":
+        template = call.parameters.get("template")
+        return template if isinstance(template, dict) else {"value": template}
+    if call.executor == "branch":
+        return {"case": call.parameters.get("default"), "value": call.parameters.get("target")}
+    return dict(call.parameters)
+
+
+def activities(recorder: Recorder) -> list[Callable[..., Any]]:
+    """Return one activity for every executor that runs as one, and those of the store."""
+    found: list[Callable[..., Any]] = [
+        recorder.settle_tasks,
+        recorder.settle_execution,
+    ]
+    for executor in EXECUTORS.values():
+        if executor.kind in (Kind.INSTANT, Kind.EFFECT):
+            found.append(_activity(executor.name, recorder))
+    return found
+
+
+def _activity(name: str, recorder: Recorder) -> Callable[..., Any]:
+    """Return an activity registered under an executor's name."""
+
+    @activity.defn(name=name)
+    async def perform(call: TaskCall) -> TaskReply:
+        if not activity.info().is_local:
+            return await _with_heartbeat(recorder.perform(call))
+        return await recorder.perform(call)
+
+    return perform
+
+
+async def _with_heartbeat(work: Awaitable[TaskReply]) -> TaskReply:
+    """Heartbeat while the work goes on, so that cancellations arrive."""
+
+    async def beat() -> None:
+        while True:
+            activity.heartbeat()
+            await asyncio.sleep(0.3)
+
+    beating = asyncio.create_task(beat())
+    try:
+        return await work
+    finally:
+        beating.cancel()
+
+
+def recording_worker(
+    client: Client, task_queue: str, recorder: Recorder, **options: Any
+) -> AbstractAsyncContextManager[Worker]:
+    """Return a worker that runs the real workflows over the test's activities."""
+    return Worker(
+        client,
+        task_queue=task_queue,
+        workflows=[FlowExecutionWorkflow, IterationWorkflow],
+        activities=activities(recorder),
+        workflow_runner=workflow_runner(),
+        **options,
+    )

@@ -1,0 +1,34 @@
+"""The Temporal workflow that a schedule starts to put right what crashes left behind."""
+
+from datetime import timedelta
+
+from temporalio import workflow
+from temporalio.common import RetryPolicy
+
+from contracts.messages import ReconcileCall, ReconcileReply
+from contracts.names import RECONCILE, RECONCILIATION
+
+_TIMEOUT = timedelta(minutes=5)
+_ATTEMPTS = 3
+
+
+@workflow.defn(name=RECONCILIATION)
+class ReconciliationWorkflow:
+    """One round of the reconciler."""
+
+    @workflow.run
+    async def run(self, call: ReconcileCall) -> ReconcileReply:
+        """Look at open executions and put right what is not as it should be.
+
+        Raises:
+            ActivityError: The round failed; the next one starts on schedule.
+        """
+        reply: ReconcileReply = await workflow.execute_activity(
+            RECONCILE,
+            call,
+            result_type=ReconcileReply,
+            start_to_close_timeout=_TIMEOUT,
+            retry_policy=RetryPolicy(maximum_attempts=_ATTEMPTS),
+            summary="look at open executions",
+        )
+        return reply

@@ -1,0 +1,64 @@
+"""What a task reads: parameters with every reference replaced, and the fingerprint of it all."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from flows.canonical import canonical_bytes, digest, fingerprint
+from flows.executors.spec import TaskExecutor
+from flows.model import Task
+from flows.references import Reference, resolve, value_at
+
+
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """Parameters as the task gets them.
+
+    Attributes:
+        fingerprint: Of the executor, its schema version, the parameters, and what comes by edges.
+        size_bytes: Of the parameters as JSON.
+    """
+
+    parameters: dict[str, JsonValue]
+    fingerprint: str
+    size_bytes: int
+
+
+def resolved(
+    executor: TaskExecutor, parameters: dict[str, JsonValue], edge_digest: str
+) -> Resolved:
+    """Return parameters whose references have been replaced, with what depends on them."""
+    return Resolved(
+        parameters=parameters,
+        fingerprint=fingerprint(executor.name, executor.schema_version, parameters, edge_digest),
+        size_bytes=len(canonical_bytes(parameters)),
+    )
+
+
+def parameters_of(task: Task, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Resolve a task's parameters once; values are keyed by the references' texts.
+
+    Raises:
+        TaskFailedError: They would become too large.
+    """
+    return {name: resolve(template, values) for name, template in task.parameters.items()}
+
+
+def values_of(
+    references: Sequence[Reference], outputs: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Return the value of each reference by its text; what is skipped or missing is null."""
+    return {
+        reference.text: value_at(outputs.get(reference.task_name), reference.path)
+        for reference in references
+    }
+
+
+def edge_outputs_digest(digests: Mapping[str, str]) -> str:
+    """Return one digest of the outputs that a task depends on without reading them.
+
+    Args:
+        digests: Of each such output, by the task's name; empty where it was skipped.
+    """
+    return digest(dict(digests)) if digests else ""
