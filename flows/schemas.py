@@ -85,11 +85,15 @@ def _definition(reference: str, root: JsonSchema) -> JsonValue:
 
 def _step(schema: JsonSchema, step: str | int, root: JsonSchema) -> list[JsonSchema]:
     """Return the alternatives one step further inside a schema without unions."""
+    if not schema:
+        return [{}]
     types = types_of(schema)
+    if not types:
+        return [{}]
     found: list[JsonSchema] = []
-    if not types or "object" in types:
+    if "object" in types:
         found.extend(_property(schema, str(step), root))
-    if not types or "array" in types:
+    if "array" in types:
         found.extend(_item(schema, step, root))
     return found
 
