@@ -118,7 +118,7 @@ def _settlement(task: TaskHistory) -> TaskSettlement:
         task_name=task.task_name,
         item=task.item,
         state=TaskState.CANCELLED if task.state is TaskState.RUNNING else task.state,
-        attempt=_attempt(task),
+        attempt=attempt_that_ended(task),
         input=dict(task.call.parameters) if task.call is not None else None,
         fingerprint=task.call.fingerprint if task.call is not None else "",
         has_output=is_completed,
@@ -134,7 +134,7 @@ def _settlement(task: TaskHistory) -> TaskSettlement:
     return word
 
 
-def _attempt(task: TaskHistory) -> int | None:
+def attempt_that_ended(task: TaskHistory) -> int | None:
     """Return the attempt that ended the task; None if none is known to have started."""
     if task.reply is not None:
         return task.reply.attempt

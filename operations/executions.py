@@ -13,11 +13,9 @@ from flows.errors import (
     InvalidError,
     UnavailableError,
 )
-from flows.model import Flow
 from operations.access import ExecutionAccess, FlowAccess
 from operations.caller import Caller, Role
-from operations.definitions import Definitions
-from operations.flow_input import accepted_input, fired_by
+from operations.definitions import Definition, Definitions
 from operations.starting import Starter
 from runtime.gateway import Gateway
 from store.clock import now
@@ -78,9 +76,9 @@ class Executions:
         """
         flow_record = await self._flows.latest(caller, flow_id)
         caller.require(Role.INTEGRATION, "execute flows")
-        flow = self._definitions.flow(flow_record)
-        input_task = accepted_input(flow, input_task_name, input)
-        draft = _draft(caller, flow_record, flow, input, input_task)
+        definition = self._definitions.of(flow_record)
+        input_task = definition.accepted_input_task(input_task_name, input)
+        draft = _draft(caller, flow_record, definition, input, input_task)
         idempotency = None
         if idempotency_key is not None:
             request: JsonValue = [flow_id, input, input_task_name]
@@ -183,8 +181,8 @@ class Executions:
         """Return the flow's latest version, if it can run on the execution's input."""
         try:
             latest = await self._flows.latest(caller, record.flow_id)
-            flow = self._definitions.flow(latest)
-            accepted_input(flow, record.input_task_name, record.input)
+            definition = self._definitions.of(latest)
+            definition.accepted_input_task(record.input_task_name, record.input)
         except FlowNotFoundError as error:
             raise ConflictError("the flow was deleted", flow_id=record.flow_id) from error
         except InvalidError as error:
@@ -228,7 +226,7 @@ class Executions:
 def _draft(
     caller: Caller,
     flow_record: FlowRecord,
-    flow: Flow,
+    definition: Definition,
     input: dict[str, JsonValue],
     input_task_name: str,
 ) -> ExecutionRecord:
@@ -246,5 +244,5 @@ def _draft(
         created_at=at,
         updated_at=at,
         modified_by=caller.modified_by,
-        triggered_task_executor_name=fired_by(flow, input_task_name),
+        triggered_task_executor_name=definition.triggered_executor(input_task_name),
     )

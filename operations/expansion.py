@@ -6,13 +6,14 @@ from pydantic import JsonValue
 
 from flows.errors import Fault, InvalidDefinitionError
 from flows.executors.catalogue import executor_named
-from flows.executors.spec import TaskExecutor
 from flows.graph import Graph
 from flows.iteration import default_reference_modes
 from flows.model import Flow, Task
-from flows.parse import parse_definition
-from flows.validate import validate
-from operations.documents import Document, with_computed
+from flows.outputs import output_schema
+from flows.parse import check
+from flows.shapes import map_tasks
+
+Document = dict[str, JsonValue]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +57,26 @@ class DefinitionReport:
 
 def faults_of(document: Document) -> list[Fault]:
     """Return everything that is wrong with a definition, whether it rejects it or not."""
-    parsed = parse_definition(document)
-    return [*parsed.faults, *validate(parsed.flow)]
+    return check(document)[1]
 
 
 def report_on(document: Document, asked: Expansions) -> DefinitionReport:
     """Say all about a definition; never fails on a bad one."""
-    flow = parse_definition(document).flow
+    flow, faults = check(document)
+    by_task = {task.name: _facts(task) for task in flow.tasks}
+
+    def column(is_asked: bool, key: str) -> Document | None:
+        if not is_asked:
+            return None
+        return {name: facts[key] for name, facts in by_task.items() if key in facts}
+
     return DefinitionReport(
-        validation_errors=faults_of(document),
+        validation_errors=faults,
         ordered_task_names=ordered_names(flow),
-        dynamic_data=_by_task(flow, "dynamic_data") if asked.dynamic_data else None,
-        output_schemas=_by_task(flow, "output_schema") if asked.output_schemas else None,
-        input_schemas=_by_task(flow, "input_schema") if asked.input_schema else None,
-        default_reference_modes=(
-            _by_task(flow, "default_reference_modes") if asked.default_reference_modes else None
-        ),
+        dynamic_data=column(asked.dynamic_data, "dynamic_data"),
+        output_schemas=column(asked.output_schemas, "output_schema"),
+        input_schemas=column(asked.input_schema, "input_schema"),
+        default_reference_modes=column(asked.default_reference_modes, "default_reference_modes"),
     )
 
 
@@ -97,7 +102,14 @@ def expanded(document: Document, flow: Flow, asked: Expansions) -> Document:
         task.name: {key: value for key, value in _facts(task).items() if wanted[key]}
         for task in flow.tasks
     }
-    return with_computed(document, by_task)
+
+    def put(tasks: list[JsonValue]) -> list[JsonValue]:
+        return [
+            {**task, **by_task.get(str(task.get("name")), {})} if isinstance(task, dict) else task
+            for task in tasks
+        ]
+
+    return map_tasks(document, put)
 
 
 def external_inputs(flow: Flow) -> list[str]:
@@ -110,10 +122,6 @@ def external_inputs(flow: Flow) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _by_task(flow: Flow, key: str) -> dict[str, JsonValue]:
-    return {task.name: facts[key] for task in flow.tasks if key in (facts := _facts(task))}
-
-
 def _facts(task: Task) -> Document:
     """Return all that can be computed about one task; nothing for an unknown executor."""
     executor = executor_named(task.executor)
@@ -121,13 +129,9 @@ def _facts(task: Task) -> Document:
         return {}
     facts: Document = {
         "dynamic_data": {},
-        "output_schema": executor.output_schema(task.parameters),
-        "default_reference_modes": _modes(executor),
+        "output_schema": output_schema(task),
+        "default_reference_modes": dict(default_reference_modes(executor)),
     }
     if executor.flow_input_schema is not None:
         facts["input_schema"] = executor.flow_input_schema(task.parameters)
     return facts
-
-
-def _modes(executor: TaskExecutor) -> Document:
-    return dict(default_reference_modes(executor))

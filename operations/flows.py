@@ -7,11 +7,11 @@ from uuid import uuid4
 from pydantic import JsonValue
 
 from flows.errors import Fault, InvalidError
-from flows.validate import accepted
+from flows.parse import accepted
+from flows.shapes import with_task, without_expansions
 from operations.access import FlowAccess
 from operations.caller import Caller, Role
 from operations.definitions import Definitions
-from operations.documents import with_task, without_computed
 from operations.expansion import (
     DefinitionReport,
     Expansions,
@@ -280,7 +280,7 @@ class Flows:
     async def clone_info(self, caller: Caller, flow_id: str) -> list[str]:
         """Return the executors of input tasks that an outside system feeds."""
         record = await self._access.latest(caller, flow_id, tells_foreign=False)
-        return external_inputs(self._definitions.flow(record))
+        return external_inputs(self._definitions.of(record).flow)
 
     async def _next_version(
         self,
@@ -295,7 +295,7 @@ class Flows:
         record = await self._repository.add_version(
             caller.organization_id,
             latest.id,
-            without_computed(definition),
+            without_expansions(definition),
             caller.modified_by,
             latest.version,
         )
@@ -316,7 +316,7 @@ class Flows:
 
     def _shown(self, record: FlowRecord, counts: tuple[int, int], asked: Expansions) -> FlowView:
         total, of_latest = counts
-        flow = self._definitions.flow(record)
+        flow = self._definitions.of(record).flow
         return FlowView(
             record=record,
             definition=expanded(record.definition, flow, asked),
@@ -346,7 +346,7 @@ def _first_version(caller: Caller, new: NewFlow) -> FlowRecord:
         tags=list(dict.fromkeys(new.tags)),
         version=1,
         is_latest=True,
-        definition=without_computed(new.definition),
+        definition=without_expansions(new.definition),
     )
 
 

@@ -104,7 +104,7 @@ class Starter:
             flow_execution_id=record.id,
             generation=record.generation,
             run_number=record.run_number,
-            definition=self._definitions.flow(flow),
+            definition=self._definitions.of(flow).flow,
             input=record.input,
             input_task_name=record.input_task_name,
             seeds=seeds,

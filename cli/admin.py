@@ -1,0 +1,67 @@
+"""``perdure admin``: what whoever runs the platform needs, straight on its servers."""
+
+import asyncio
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from operations.truth import TruthCheck, Verdict
+from runtime.gateway import Gateway
+from runtime.mongo import Mongo
+from runtime.settings import Settings, load_settings
+from runtime.shutdown import settle_interpreter
+from runtime.temporal import connect
+from store.audit import Audit
+
+app = typer.Typer(name="admin", help="Look after a platform.", no_args_is_help=True)
+
+
+@app.callback()
+def _group() -> None:
+    """Look after a platform."""
+
+
+@app.command("check")
+def check(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Compare every execution that is served with Temporal; exit 1 if anything differs.
+
+    Works on the servers that the PERDURE_* variables name; needs no API, and changes nothing.
+    """
+    settings = load_settings()
+    try:
+        verdict = asyncio.run(_verdict(settings))
+    finally:
+        settle_interpreter()
+    typer.echo(json.dumps(asdict(verdict)) if as_json else _told(verdict))
+    raise typer.Exit(1 if verdict.differences else 0)
+
+
+async def _verdict(settings: Settings) -> Verdict:
+    mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    try:
+        client = await connect(
+            settings.temporal_address,
+            settings.temporal_namespace,
+            storage_driver=mongo.storage_driver(),
+            lazy=True,
+        )
+        gateway = Gateway(client, settings.task_queue)
+        return await TruthCheck(Audit(mongo.database), gateway).run()
+    finally:
+        mongo.close()
+
+
+def _told(verdict: Verdict) -> str:
+    lines = [
+        f"{found.flow_execution_id} generation {found.generation}: {found.what}"
+        for found in verdict.differences
+    ]
+    lines.append(
+        f"{verdict.checked} executions checked, {verdict.running} running, "
+        f"{verdict.unknown} forgotten by Temporal, {len(verdict.differences)} differences"
+    )
+    return "\n".join(lines)

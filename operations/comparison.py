@@ -1,0 +1,259 @@
+"""What the read model says about one execution, against what its workflow's history says.
+
+Pure: it is given both sides. The history is right.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from contracts.messages import Seed, TaskState
+from flows.canonical import digest
+from operations.aftermath import attempt_that_ended
+from runtime.gateway import Described, RunStatus
+from runtime.history import RunHistory, TaskHistory
+from store.models import (
+    ExecutionRecord,
+    ExecutionStatus,
+    ProcessingStatus,
+    TaskExecutionRecord,
+    TaskOutputRecord,
+)
+from workflows.failures import task_error
+
+_ENDS = {
+    RunStatus.COMPLETED: {
+        ExecutionStatus.COMPLETED,
+        ExecutionStatus.EDITED,
+        ExecutionStatus.STALE,
+    },
+    RunStatus.FAILED: {ExecutionStatus.FAILED, ExecutionStatus.STALE},
+    RunStatus.CANCELLED: {ExecutionStatus.CANCELLED},
+    RunStatus.TERMINATED: {ExecutionStatus.FAILED, ExecutionStatus.CANCELLED},
+    RunStatus.TIMED_OUT: {ExecutionStatus.FAILED, ExecutionStatus.CANCELLED},
+}
+_OPEN = {
+    ProcessingStatus.QUEUED,
+    ProcessingStatus.RUNNING,
+    ProcessingStatus.AWAITING_INPUT,
+    ProcessingStatus.CANCEL_REQUESTED,
+}
+_WORDS = {
+    TaskState.COMPLETED: {ProcessingStatus.COMPLETED},
+    TaskState.FAILED: {ProcessingStatus.FAILED},
+    TaskState.CANCELLED: {ProcessingStatus.CANCELLED, ProcessingStatus.FAILED},
+    TaskState.RUNNING: {ProcessingStatus.CANCELLED, ProcessingStatus.FAILED},
+}
+
+_FAILED = ProcessingStatus.FAILED
+
+Key = tuple[str, int | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the read model holds of one execution.
+
+    Attributes:
+        rows: Its visible task executions.
+        outputs: Its visible task outputs.
+    """
+
+    record: ExecutionRecord
+    rows: Sequence[TaskExecutionRecord]
+    outputs: Sequence[TaskOutputRecord]
+
+
+def differences_of_status(served: Served, described: Described | None) -> Iterator[str]:
+    """Yield where the execution's status is not what Temporal says about its current run."""
+    record = served.record
+    if record.is_open:
+        if described is None:
+            yield "open, but Temporal knows no workflow"
+        elif not described.is_running:
+            yield f"open, but its workflow is {described.status.value}"
+        return
+    if described is not None and described.is_running:
+        yield f"closed as {record.status.value}, but its workflow runs"
+    elif described is not None and not _agree(record, described.status):
+        yield f"status {record.status.value}, but its workflow is {described.status.value}"
+    for row in served.rows:
+        if row.processing_status in _OPEN:
+            yield f"{_name(row.task_name, row.item)}: left {row.processing_status.value}"
+    for output in served.outputs:
+        if output.processing_status in _OPEN:
+            yield f"{output.task_name}: output left {output.processing_status.value}"
+
+
+def differences_of_tasks(served: Served, run: RunHistory) -> Iterator[str]:
+    """Yield where rows or outputs of a closed execution are not what its history says."""
+    yield from _pins(served.record, run)
+    rows: dict[Key, list[TaskExecutionRecord]] = defaultdict(list)
+    for row in served.rows:
+        rows[row.task_name, row.item].append(row)
+    seeds = {(seed.task_name, seed.item): seed for seed in run.start.seeds}
+    input_key: Key = (run.start.input_task_name, None)
+    for key, found in rows.items():
+        found.sort(key=lambda row: row.attempt)
+        if key not in run.tasks and key not in seeds and key != input_key:
+            yield f"{_name(*key)}: shown, but it did not run"
+    for key, task in run.tasks.items():
+        yield from _of_task(_name(*key), rows.get(key, []), task)
+    for key, seed in seeds.items():
+        if key not in run.tasks and key in rows:
+            yield from _of_reused(_name(*key), rows[key], seed)
+    yield from _of_input(rows.get(input_key, []), run)
+    yield from _positions(rows, run)
+    yield from _of_outputs(served.outputs, rows, run)
+
+
+def _agree(record: ExecutionRecord, status: RunStatus) -> bool:
+    """Return whether a closed execution's status can come from a run that ended so.
+
+    Whatever became of a workflow that started although nobody wanted it any more is no matter.
+    """
+    if record.status is ExecutionStatus.DELETED:
+        return True
+    was_unwanted = record.started_generation < record.generation
+    if was_unwanted and record.status is ExecutionStatus.CANCELLED:
+        return True
+    return record.status in _ENDS.get(status, set())
+
+
+def _pins(record: ExecutionRecord, run: RunHistory) -> Iterator[str]:
+    if run.start.flow_version != record.flow_version:
+        yield f"version {record.flow_version}, but version {run.start.flow_version} ran"
+    if run.start.run_number != record.run_number:
+        yield f"run number {record.run_number}, but it ran as {run.start.run_number}"
+    if not _same(dict(run.start.input), dict(record.input)):
+        yield "the input shown is not the one that ran"
+
+
+def _of_task(name: str, rows: Sequence[TaskExecutionRecord], task: TaskHistory) -> Iterator[str]:
+    """Compare a task, or an item, that ran with its rows, ordered by attempt."""
+    has_ended = task.state in (TaskState.COMPLETED, TaskState.FAILED)
+    if not rows:
+        if has_ended:
+            yield f"{name}: {task.state.value}, but not shown"
+        return
+    last = rows[-1]
+    if last.processing_status not in _WORDS[task.state]:
+        yield f"{name}: shown {last.processing_status.value}, but {task.state.value}"
+    attempt = attempt_that_ended(task)
+    if has_ended and attempt is not None and last.attempt != attempt:
+        yield f"{name}: attempt {last.attempt} shown last, but {attempt} was the last"
+    for earlier in rows[:-1]:
+        if earlier.processing_status is ProcessingStatus.COMPLETED:
+            yield f"{name}: attempt {earlier.attempt} shown completed, but it was not the last"
+    is_edited = last.edited_status != "not_edited"
+    if task.state is TaskState.COMPLETED and task.reply is not None and not is_edited:
+        if not _same(last.output, task.reply.output):
+            yield f"{name}: another output is shown"
+    elif task.state is TaskState.FAILED and task.failure is not None:
+        yield from _of_error(name, last, task.failure)
+    if task.call is not None and not _same(last.input, dict(task.call.parameters)):
+        yield f"{name}: another input is shown"
+
+
+def _of_error(name: str, row: TaskExecutionRecord, failure: BaseException) -> Iterator[str]:
+    expected = task_error(failure)
+    shown = row.error or {}
+    if (shown.get("type"), shown.get("message")) != (expected.type, expected.message):
+        yield f"{name}: error {shown.get('type')} shown, but it was {expected.type}"
+
+
+def _of_reused(name: str, rows: Sequence[TaskExecutionRecord], seed: Seed) -> Iterator[str]:
+    last = rows[-1]
+    if last.processing_status is not ProcessingStatus.COMPLETED:
+        yield f"{name}: shown {last.processing_status.value}, but its result was reused"
+    elif last.edited_status == "not_edited" and not _same(last.output, seed.output):
+        yield f"{name}: another output is shown than the one reused"
+
+
+def _of_input(rows: Sequence[TaskExecutionRecord], run: RunHistory) -> Iterator[str]:
+    name = run.start.input_task_name
+    if len(rows) != 1:
+        yield f"{name}: {len(rows)} rows of the input task"
+    elif not _same(rows[0].output, dict(run.start.input)):
+        yield f"{name}: shows another input than the one that ran"
+
+
+def _positions(rows: dict[Key, list[TaskExecutionRecord]], run: RunHistory) -> Iterator[str]:
+    """Check ``task_execution_idx``: attempt - 1; in an iteration the item, retries behind them."""
+    taken: dict[str, set[int]] = defaultdict(set)
+    for (task_name, item), found in rows.items():
+        for row in found:
+            idx = row.task_execution_idx
+            if idx in taken[task_name]:
+                yield f"{_name(task_name, item)}: index {idx} stands twice"
+            taken[task_name].add(idx)
+            if item is None and idx != row.attempt - 1:
+                yield f"{task_name}: attempt {row.attempt} has index {idx}"
+            item_count = run.item_counts.get(task_name)
+            if item is None or item_count is None:
+                continue
+            is_first = row.attempt == 1
+            if idx != item if is_first else idx < item_count:
+                yield f"{_name(task_name, item)}: attempt {row.attempt} has index {idx}"
+
+
+def _of_outputs(
+    outputs: Sequence[TaskOutputRecord],
+    rows: dict[Key, list[TaskExecutionRecord]],
+    run: RunHistory,
+) -> Iterator[str]:
+    """Check that each task's output is that of its last attempt, or the list over its items."""
+    by_task = {output.task_name: output for output in outputs}
+    if len(by_task) != len(outputs):
+        yield "a task has several outputs"
+    for task_name in {name for name, _ in rows} - by_task.keys():
+        yield f"{task_name}: has rows but no task output"
+    for task_name, output in by_task.items():
+        items = sorted(
+            (item, found[-1])
+            for (name, item), found in rows.items()
+            if name == task_name and item is not None
+        )
+        single = rows.get((task_name, None))
+        if single is not None:
+            yield from _of_single(output, single[-1])
+        elif items:
+            yield from _of_items(output, [row for _, row in items], run.item_counts.get(task_name))
+        elif output.item_count != 0:
+            yield f"{task_name}: has an output but no rows"
+
+
+def _of_single(output: TaskOutputRecord, row: TaskExecutionRecord) -> Iterator[str]:
+    if output.processing_status is not row.processing_status:
+        yield (
+            f"{output.task_name}: output {output.processing_status.value}, "
+            f"but its last attempt {row.processing_status.value}"
+        )
+    if not _same(output.output, row.output):
+        yield f"{output.task_name}: the output differs from that of its last attempt"
+
+
+def _of_items(
+    output: TaskOutputRecord, rows: Sequence[TaskExecutionRecord], item_count: int | None
+) -> Iterator[str]:
+    name = output.task_name
+    statuses = {row.processing_status for row in rows}
+    if output.processing_status is ProcessingStatus.COMPLETED:
+        if statuses != {ProcessingStatus.COMPLETED}:
+            yield f"{name}: output completed, but not all of its items"
+        if item_count is not None and len(rows) != item_count:
+            yield f"{name}: {len(rows)} items shown of {item_count}"
+        if not _same(output.output, [row.output for row in rows]):
+            yield f"{name}: the output is not the list of its items' outputs"
+    elif ProcessingStatus.FAILED in statuses and output.processing_status is not _FAILED:
+        yield f"{name}: an item failed, but the output is {output.processing_status.value}"
+
+
+def _same(shown: JsonValue, true: JsonValue) -> bool:
+    return shown == true or digest(shown) == digest(true)
+
+
+def _name(task_name: str, item: int | None) -> str:
+    return task_name if item is None else f"{task_name}#{item}"

@@ -1,0 +1,114 @@
+"""The truth check: everything that the read model serves, against Temporal, execution by execution.
+
+Source: docs/operations.md, "Is what is shown true?".
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+
+from contracts.names import flow_workflow_id
+from operations.comparison import Served, differences_of_status, differences_of_tasks
+from runtime.gateway import Gateway
+from store.audit import Audit
+from store.models import ExecutionRecord, ExecutionStatus
+
+PAGE_SIZE = 100
+MAX_AT_ONCE = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is shown and is not so, or is so and not shown."""
+
+    flow_execution_id: str
+    generation: int
+    what: str
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What a check found.
+
+    Attributes:
+        running: Open executions whose workflow runs; nothing is compared of their tasks.
+        unknown: Closed executions that Temporal has forgotten, as it does after its retention.
+    """
+
+    checked: int = 0
+    running: int = 0
+    unknown: int = 0
+    differences: list[Difference] = field(default_factory=list)
+
+
+class TruthCheck:
+    """Compares every execution of every organization with Temporal; changes nothing.
+
+    Executions may move on while it looks. A difference counts only if a second look, with the
+    record as it is then, still finds one.
+    """
+
+    def __init__(self, audit: Audit, gateway: Gateway) -> None:
+        """Borrow everything."""
+        self._audit = audit
+        self._gateway = gateway
+
+    async def run(self) -> Verdict:
+        """Check all there is.
+
+        Raises:
+            UnavailableError: Temporal or the store stopped answering.
+        """
+        verdict = Verdict()
+        limit = asyncio.Semaphore(MAX_AT_ONCE)
+
+        async def checked(record: ExecutionRecord) -> None:
+            async with limit:
+                await self._check(record, verdict)
+
+        async for page in self._pages():
+            await asyncio.gather(*(checked(record) for record in page))
+        verdict.differences.sort(key=lambda found: (found.flow_execution_id, found.what))
+        return verdict
+
+    async def _pages(self) -> AsyncIterator[list[ExecutionRecord]]:
+        after: str | None = None
+        while page := await self._audit.executions(after=after, limit=PAGE_SIZE):
+            yield page
+            after = page[-1].id
+
+    async def _check(self, record: ExecutionRecord, verdict: Verdict) -> None:
+        verdict.checked += 1
+        found = await self._differences(record, verdict, counts=True)
+        if found:
+            current = await self._audit.execution(record.id)
+            found = await self._differences(current, verdict, counts=False)
+        verdict.differences.extend(Difference(record.id, record.generation, what) for what in found)
+
+    async def _differences(
+        self, record: ExecutionRecord, verdict: Verdict, *, counts: bool
+    ) -> list[str]:
+        workflow_id = flow_workflow_id(record.id, record.generation)
+        described = await self._gateway.describe(workflow_id)
+        is_running = described is not None and described.is_running
+        if record.is_open and is_running:
+            verdict.running += counts
+            return []
+        served = Served(
+            record,
+            rows=await self._audit.rows(record.id),
+            outputs=await self._audit.outputs(record.id),
+        )
+        found = list(differences_of_status(served, described))
+        if described is None:
+            verdict.unknown += counts and record.started_generation == record.generation
+            return found
+        was_unwanted = (
+            record.started_generation < record.generation
+            and record.status is not ExecutionStatus.COMPLETED
+        )
+        if not record.is_open and not is_running and not was_unwanted:
+            run = await self._gateway.history(workflow_id, described.run_id)
+            if run is not None:
+                found.extend(differences_of_tasks(served, run))
+        return found
