@@ -6,7 +6,7 @@ from uuid import UUID
 from starlette.datastructures import Headers
 
 from api.tokens import Claims, TokenVerifier
-from flows.errors import InvalidError, UnauthenticatedError
+from flows.errors import InvalidError, UnauthenticatedError, UserInfoNotFoundError
 from operations.caller import Caller, Role
 from store.models import ApiKey, Organization, ServiceAccount
 
@@ -14,12 +14,6 @@ API_KEY_HEADER = "X-API-Key"
 KEY_PREFIX = "saf_"
 
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class UserInfoNotFoundError(UnauthenticatedError):
-    """The token is genuine, but there is no usable person behind it."""
-
-    code = "user_info_not_found"
 
 
 class Accounts(Protocol):

@@ -7,6 +7,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── InvalidDefinitionError        a definition has faults; carries all of them
     │   └── InvalidInputError             flow input does not fit the input task
     ├── UnauthenticatedError 401
+    │   └── UserInfoNotFoundError         a genuine token, but nobody usable behind it
     ├── ForbiddenError 403
     ├── NotFoundError 404
     │   ├── FlowNotFoundError
@@ -102,6 +103,12 @@ class UnauthenticatedError(EngineError):
     """No credential, or one that does not hold."""
 
     code = "unauthorized"
+
+
+class UserInfoNotFoundError(UnauthenticatedError):
+    """The token is genuine, but there is no usable person behind it."""
+
+    code = "user_info_not_found"
 
 
 class ForbiddenError(EngineError):
