@@ -18,6 +18,8 @@ TASK_STATES = "task_states"
 
 SUPERSEDED = "superseded"  # type of the failure that ends a run which a newer generation replaced
 
+PAYLOADS = "temporal_payloads"
+
 DEFAULT_TASK_QUEUE = "perdure"
 RECONCILIATION_SCHEDULE = "perdure-reconciliation"
 
@@ -41,3 +43,18 @@ def activity_id(task_name: str, item: int | None = None) -> str:
 def effect_key(flow_execution_id: str, generation: int, task_name: str, item: int | None) -> str:
     """Return the key that every attempt of one effect carries to the outside."""
     return f"{flow_execution_id}/{generation}/{task_name}/{0 if item is None else item}"
+
+
+def payload_owner(workflow_id: str) -> str:
+    """Return whose retention decides about a workflow's stored payloads.
+
+    That is the flow execution, for every generation's workflow and for the children of it; any
+    other workflow owns its payloads itself.
+    """
+    prefix, _, rest = workflow_id.partition(":")
+    return rest.partition(":")[0] if prefix == "flow-execution" else workflow_id
+
+
+def team_id(organization_id: str) -> str:
+    """Return the id under which the interactive API knows an organization: 24 hex digits."""
+    return organization_id.replace("-", "")[:24]

@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
@@ -11,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from contracts.names import DEFAULT_TASK_QUEUE
 from flows.errors import StartUpError
 
+PREFIX = "PERDURE_"
 ENCRYPTION_KEY_BYTES = 32
 
 
@@ -70,7 +72,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="PERDURE_",
+        env_prefix=PREFIX,
         env_ignore_empty=True,
         frozen=True,
         extra="ignore",
@@ -95,15 +97,20 @@ class Settings(BaseSettings):
     sandbox_workflows: bool = False
 
 
-def load_settings() -> Settings:
-    """Read the environment.
+def load_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Read the environment of this process, or the given one on top of it.
 
     Raises:
         StartUpError: A value is malformed; the message names its variable, never the value.
     """
+    given = {
+        name: value
+        for name in Settings.model_fields
+        if (value := (environment or {}).get(f"{PREFIX}{name.upper()}"))
+    }
     try:
-        return Settings()
+        return Settings.model_validate(given)
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
-        variable = f"PERDURE_{fault['loc'][0]}".upper()
+        variable = f"{PREFIX}{fault['loc'][0]}".upper()
         raise StartUpError(f"{variable}: {fault['msg']}") from error

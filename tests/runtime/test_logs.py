@@ -1,0 +1,73 @@
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from runtime.logs import configure_logs
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield io.StringIO()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    logging.captureWarnings(capture=False)
+
+
+def test_a_json_line_holds_instant_level_logger_message_and_facts(stream: io.StringIO) -> None:
+    configure_logs("json", "INFO", stream)
+
+    logging.getLogger("somewhere").info("flow %s", "started", extra={"flow_id": "f1"})
+
+    line = json.loads(stream.getvalue())
+    assert datetime.fromisoformat(line.pop("time")).utcoffset() == datetime.now(UTC).utcoffset()
+    assert line == {
+        "level": "INFO",
+        "logger": "somewhere",
+        "message": "flow started",
+        "flow_id": "f1",
+    }
+
+
+def test_a_traceback_stays_on_its_json_line(stream: io.StringIO) -> None:
+    configure_logs("json", "INFO", stream)
+
+    try:
+        raise ValueError("broken")
+    except ValueError:
+        logging.getLogger("somewhere").exception("failed")
+
+    (line,) = stream.getvalue().splitlines()
+    assert "ValueError: broken" in json.loads(line)["exception"]
+
+
+@pytest.mark.parametrize("name", ["uvicorn.error", "uvicorn.access", "temporalio.core"])
+def test_lines_of_servers_and_libraries_have_the_same_form(stream: io.StringIO, name: str) -> None:
+    logging.getLogger(name).addHandler(logging.StreamHandler(io.StringIO()))
+    logging.getLogger(name).propagate = name.startswith("temporalio")
+    configure_logs("json", "INFO", stream)
+
+    logging.getLogger(name).warning("theirs")
+
+    assert json.loads(stream.getvalue())["logger"] == name
+
+
+def test_console_lines_end_in_facts(stream: io.StringIO) -> None:
+    configure_logs("console", "INFO", stream)
+
+    logging.getLogger("somewhere").warning("slow", extra={"seconds": 3})
+
+    assert stream.getvalue().endswith("WARNING somewhere: slow seconds=3\n")
+
+
+def test_lines_below_the_level_are_dropped(stream: io.StringIO) -> None:
+    configure_logs("json", "WARNING", stream)
+
+    logging.getLogger("somewhere").info("chatter")
+
+    assert stream.getvalue() == ""

@@ -1,0 +1,90 @@
+import base64
+from datetime import timedelta
+
+import pytest
+
+from flows.errors import StartUpError
+from runtime.settings import Settings, load_settings
+
+KEY = base64.b64encode(bytes(32)).decode()
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in Settings.model_fields:
+        monkeypatch.delenv(f"PERDURE_{name.upper()}", raising=False)
+
+
+def test_defaults_point_at_the_embedded_platform() -> None:
+    settings = load_settings()
+
+    assert settings.temporal_address == "127.0.0.1:7233"
+    assert settings.mongodb_uri.get_secret_value() == "mongodb://127.0.0.1:27018/?replicaSet=rs0"
+    assert (settings.task_queue, settings.mongodb_database) == ("perdure", "perdure")
+    assert settings.reconcile_interval == timedelta(seconds=30)
+    assert settings.jwt_secret is None
+
+
+def test_lists_are_separated_by_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PERDURE_ALLOWED_PRIVATE_HOSTS", "127.0.0.1, 10.0.0.0/8,,intern")
+    monkeypatch.setenv("PERDURE_ENCRYPTION_KEYS", f"{KEY},{KEY}")
+
+    settings = load_settings()
+
+    assert settings.allowed_private_hosts == ("127.0.0.1", "10.0.0.0/8", "intern")
+    assert [key.get_secret_value() for key in settings.encryption_keys] == [KEY, KEY]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("0.5", timedelta(seconds=0.5)), ("PT2M", timedelta(minutes=2))]
+)
+def test_durations_are_seconds_or_iso(
+    monkeypatch: pytest.MonkeyPatch, text: str, expected: timedelta
+) -> None:
+    monkeypatch.setenv("PERDURE_RECONCILE_INTERVAL", text)
+
+    assert load_settings().reconcile_interval == expected
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PERDURE_METRICS_PORT", "seventy-one"),
+        ("PERDURE_METRICS_PORT", "70000"),
+        ("PERDURE_LOG_FORMAT", "xml"),
+        ("PERDURE_RECONCILE_INTERVAL", "0"),
+        ("PERDURE_ENCRYPTION_KEYS", "dG9vIHNob3J0"),
+        ("PERDURE_ENCRYPTION_KEYS", "not base64!"),
+    ],
+)
+def test_a_malformed_value_is_named_but_not_repeated(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+) -> None:
+    monkeypatch.setenv(variable, value)
+
+    with pytest.raises(StartUpError) as refused:
+        load_settings()
+
+    assert refused.value.message.startswith(f"{variable}: ")
+    assert value not in refused.value.message or value == "0"
+    assert "\n" not in refused.value.message
+
+
+def test_a_given_environment_wins_and_blanks_count_as_absent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PERDURE_TASK_QUEUE", "from-the-process")
+    monkeypatch.setenv("PERDURE_LOG_LEVEL", "")
+
+    settings = load_settings({"PERDURE_TASK_QUEUE": "given", "PERDURE_JWT_SECRET": ""})
+
+    assert settings.task_queue == "given"
+    assert settings.jwt_secret is None
+    assert settings.log_level == "INFO"
+
+
+def test_secrets_do_not_show() -> None:
+    settings = load_settings({"PERDURE_JWT_SECRET": "hush", "PERDURE_ENCRYPTION_KEYS": KEY})
+
+    assert "hush" not in repr(settings)
+    assert KEY not in repr(settings)
