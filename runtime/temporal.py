@@ -17,6 +17,7 @@ from temporalio.runtime import (
     TelemetryConfig,
     TelemetryFilter,
 )
+from temporalio.service import RetryConfig
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowRunner
 from temporalio.worker.workflow_sandbox import (
     SandboxedWorkflowRunner,
@@ -36,6 +37,8 @@ _PASSED_THROUGH = (
     "yaml",
     "jsonschema_rs",
 )
+
+_FOR_PEOPLE = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=1_000, max_retries=4)
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +89,9 @@ async def connect(
     file must not redirect an embedded platform.
 
     Args:
-        lazy: Connect on first use, so that a process can start while the server is down. Workers
-            need a client that is connected.
+        lazy: Connect on first use, so that a process can start while the server is down, and give
+            up soon on calls: somebody waits for the answer. Workers need a client that is
+            connected, and patient: a result that it fails to report is work done twice.
 
     Raises:
         RuntimeError: Not lazy, and the server does not answer.
@@ -102,6 +106,7 @@ async def connect(
         data_converter=data_converter(storage_driver),
         runtime=runtime,
         lazy=lazy,
+        retry_config=_FOR_PEOPLE if lazy else None,
     )
 
 
