@@ -47,6 +47,9 @@ _DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": "100000",
     "history.timerProcessorMaxPollRPS": "100000",
     "history.visibilityProcessorMaxPollRPS": "100000",
+    # A timer is pushed out by up to this much, to allow for hosts whose clocks differ; one process
+    # has one clock, and the default of a second delays every short timer and retry.
+    "history.timerProcessorMaxTimeShift": '"1ms"',
     "matching.enableFairness": "true",
 }
 
