@@ -121,7 +121,8 @@ class Flows:
         if owner != caller.organization_id and caller.role is not Role.BACKOFFICE:
             return Page()
         page = await self._repository.list(owner, query)
-        return Page(await self._views(owner, page.items, expansions), page.total)
+        views = await self._views(owner, page.items, expansions)
+        return Page([*views], page.total)
 
     async def patch(
         self,
@@ -194,7 +195,7 @@ class Flows:
 
     async def versions(
         self, caller: Caller, flow_id: str, expansions: Expansions = NOTHING_MORE
-    ) -> list[FlowView]:
+    ) -> Sequence[FlowView]:
         """Return every version, newest first."""
         await self._access.latest(caller, flow_id)
         records = await self._repository.versions(caller.organization_id, flow_id)
@@ -263,7 +264,7 @@ class Flows:
 
     async def version_task_summaries(
         self, caller: Caller, flow_id: str, version: int
-    ) -> list[TaskOutputRecord]:
+    ) -> Sequence[TaskOutputRecord]:
         """Return the task outputs of executions that ran that version, newest first.
 
         Raises:
@@ -273,11 +274,11 @@ class Flows:
         await self._repository.version(caller.organization_id, flow_id, version)
         return await self._task_outputs.by_version(caller.organization_id, flow_id, version)
 
-    async def available_tags(self, caller: Caller, search: str | None = None) -> list[str]:
+    async def available_tags(self, caller: Caller, search: str | None = None) -> Sequence[str]:
         """Return the distinct tags of the organization's flows that contain a text."""
         return await self._repository.available_tags(caller.organization_id, search)
 
-    async def clone_info(self, caller: Caller, flow_id: str) -> list[str]:
+    async def clone_info(self, caller: Caller, flow_id: str) -> Sequence[str]:
         """Return the executors of input tasks that an outside system feeds."""
         record = await self._access.latest(caller, flow_id, tells_foreign=False)
         return external_inputs(self._definitions.of(record).flow)
@@ -307,10 +308,10 @@ class Flows:
 
     async def _views(
         self, organization_id: str, records: Sequence[FlowRecord], asked: Expansions
-    ) -> list[FlowView]:
+    ) -> Sequence[FlowView]:
         """Return records as they are shown; the counts of a whole page come from one query."""
         counts = await self._repository.counts(
-            organization_id, list({record.id for record in records})
+            organization_id, [*{record.id for record in records}]
         )
         return [self._shown(record, counts.get(record.id, (0, 0)), asked) for record in records]
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from collections.abc import Sequence
 
 from contracts.messages import FlowExecutionStart, Seed
 from contracts.names import flow_workflow_id
@@ -93,7 +94,7 @@ class Starter:
         flow = await self._flows.version(
             record.organization_id, record.flow_id, record.flow_version
         )
-        seeds: list[Seed] = []
+        seeds: Sequence[Seed] = ()
         if record.mode == "stale":
             seeds = await self._task_executions.seeds(record.organization_id, record.id)
         return FlowExecutionStart(
@@ -107,5 +108,5 @@ class Starter:
             definition=self._definitions.of(flow).flow,
             input=record.input,
             input_task_name=record.input_task_name,
-            seeds=seeds,
+            seeds=list(seeds),
         )

@@ -3,16 +3,28 @@
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.05
 
 
+@overload
 async def eventually(
-    condition: Callable[[], T | Awaitable[T]], deadline: float = 10.0, *, saying: str = ""
-) -> T:
+    condition: Callable[[], Awaitable[T | None]], deadline: float = ..., *, saying: str = ...
+) -> T: ...
+
+
+@overload
+async def eventually(
+    condition: Callable[[], T | None], deadline: float = ..., *, saying: str = ...
+) -> T: ...
+
+
+async def eventually(
+    condition: Callable[[], Any], deadline: float = 10.0, *, saying: str = ""
+) -> Any:
     """Poll until the condition is truthy, and return what it gave.
 
     Args:

@@ -40,6 +40,11 @@ class PlatformProcess:
         self.facts: Mapping[str, JsonValue] = {}
         self.http = httpx.AsyncClient(trust_env=False, timeout=20)
 
+    @property
+    def data_dir(self) -> Path:
+        """Return the folder that holds the platform's state."""
+        return self._data_dir
+
     async def await_ready(self) -> None:
         """Wait until everything answers."""
         await eventually(self._is_ready, START_SECONDS, saying="the platform answers")
@@ -156,9 +161,7 @@ class PlatformProcess:
                 return None
             return execution if execution["status"] in FINAL else None
 
-        execution = await eventually(ended, deadline, saying=f"{flow_execution_id} ends")
-        assert execution is not None
-        return execution
+        return await eventually(ended, deadline, saying=f"{flow_execution_id} ends")
 
     async def truth(self) -> Json:
         """Run ``perdure admin check --json`` against this platform and return what it says."""

@@ -1,0 +1,244 @@
+"""Whatever is killed, an execution ends, and what is shown of it is true."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from tests.support.effect_flows import INPUT, Json, a_flow, a_note, an_effect
+from tests.support.eventually import eventually
+from tests.support.platform_process import PARTS, PlatformProcess, running_platform
+from tests.support.receiver import Receiver, receiving
+
+pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
+
+RUNS_AGAIN_WITHIN_SECONDS = 15
+
+
+@pytest.fixture(scope="module")
+async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PlatformProcess]:
+    folder: Path = tmp_path_factory.mktemp("platform")
+    async with running_platform(folder) as processes:
+        yield processes
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as receiver:
+        yield receiver
+
+
+async def an_execution(processes: PlatformProcess, definition: Json) -> str:
+    """Start an execution of a new flow."""
+    flow_id = await processes.create_flow(f"flow {uuid4()}", definition)
+    return await processes.start(flow_id, INPUT)
+
+
+async def assert_all_is_true(processes: PlatformProcess) -> None:
+    """Compare everything that is served with Temporal, and find nothing open."""
+    verdict = await processes.truth()
+    assert verdict["differences"] == []
+    assert verdict["running"] == 0
+    assert verdict["checked"] != 0
+
+
+def words(rows: list[Json]) -> list[object]:
+    return [row["processing_status"] for row in rows]
+
+
+async def test_a_worker_killed_between_tasks_goes_on_where_it_was(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    flow = a_flow(an_effect("call", receiver, "/call", "form"), a_note("note", "call"))
+    await processes.await_healthy()
+    processes.freeze("worker")
+    execution_id = await an_execution(processes, flow)
+    killed = processes.kill("worker")
+
+    execution = await processes.finished(execution_id)
+
+    assert execution["status"] == "completed"
+    assert len(receiver.keys["/call"]) == 1
+    await processes.await_back("worker", killed)
+    await assert_all_is_true(processes)
+
+
+async def test_a_worker_killed_between_attempts_makes_the_next_one(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    retry: Json = {"max_attempts": 3, "initial_interval_seconds": 3}
+    flow = a_flow(an_effect("call", receiver, "/call", "form", retry_policy=retry))
+    receiver.failures_left["/call"] = 1
+    await processes.await_healthy()
+    execution_id = await an_execution(processes, flow)
+
+    async def has_failed_once() -> bool:
+        return words(await processes.rows(execution_id, "call")) == ["failed"]
+
+    await eventually(has_failed_once)
+    killed = processes.kill("worker")
+
+    execution = await processes.finished(execution_id)
+
+    assert execution["status"] == "completed"
+    assert words(await processes.rows(execution_id, "call")) == ["failed", "completed"]
+    assert len(set(receiver.keys["/call"])) == 1
+    await processes.await_back("worker", killed)
+    await assert_all_is_true(processes)
+
+
+async def test_an_effect_killed_with_its_worker_runs_again_soon_with_the_same_key(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    flow = a_flow(an_effect("call", receiver, "/call", "form"), a_note("note", "call"))
+    gate = receiver.gate("/call")
+    await processes.await_healthy()
+    execution_id = await an_execution(processes, flow)
+    await eventually(lambda: receiver.arrived("/call"))
+
+    killed = processes.kill("worker")
+    await eventually(
+        lambda: receiver.arrived("/call", 2),
+        RUNS_AGAIN_WITHIN_SECONDS,
+        saying="the killed task runs again",
+    )
+    gate.set()
+
+    execution = await processes.finished(execution_id)
+    assert execution["status"] == "completed"
+    assert receiver.keys["/call"] == [f"{execution_id}/1/call/0"] * 2
+    assert words(await processes.rows(execution_id, "call")) == ["failed", "completed"]
+    await processes.await_back("worker", killed)
+    await assert_all_is_true(processes)
+
+
+async def test_an_api_killed_between_record_and_start_has_started_it(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    """A frozen Temporal holds the API exactly there: the record is written, the start hangs."""
+    flow = a_flow(an_effect("call", receiver, "/call", "form"))
+    flow_id = await processes.create_flow(f"flow {uuid4()}", flow)
+    key = str(uuid4())
+    processes.freeze("temporal")
+    try:
+        request = asyncio.ensure_future(
+            processes.http.post(
+                "/api/flow-executions",
+                json={"flow_id": flow_id, "input": INPUT},
+                headers={"Idempotency-Key": key},
+            )
+        )
+        async with processes.database() as database:
+
+            async def recorded() -> str | None:
+                found = await database["flow_executions"].find_one({"flow_id": flow_id})
+                return None if found is None else str(found["_id"])
+
+            execution_id = await eventually(recorded)
+        killed = processes.kill("api")
+        with pytest.raises(httpx.HTTPError):
+            await request
+    finally:
+        processes.thaw("temporal")
+    await processes.await_back("api", killed)
+
+    execution = await processes.finished(execution_id)
+
+    assert execution["status"] == "completed"
+    assert len(receiver.keys["/call"]) == 1
+    repeated = await processes.http.post(
+        "/api/flow-executions",
+        json={"flow_id": flow_id, "input": INPUT},
+        headers={"Idempotency-Key": key},
+    )
+    assert repeated.json()["id"] == execution_id
+    await assert_all_is_true(processes)
+
+
+async def test_an_execution_created_while_temporal_is_down_runs_once_it_is_back(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    flow = a_flow(an_effect("call", receiver, "/call", "form"))
+    flow_id = await processes.create_flow(f"flow {uuid4()}", flow)
+    processes.freeze("temporal")
+    try:
+        execution_id = await processes.start(flow_id, INPUT)
+        assert (await processes.execution(execution_id))["status"] == "queued"
+    finally:
+        processes.thaw("temporal")
+
+    execution = await processes.finished(execution_id)
+
+    assert execution["status"] == "completed"
+    assert len(receiver.keys["/call"]) == 1
+    await assert_all_is_true(processes)
+
+
+async def test_a_killed_temporal_loses_nothing(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    flow = a_flow(
+        an_effect("first", receiver, "/first", "form"),
+        an_effect("second", receiver, "/second", "first"),
+    )
+    gate = receiver.gate("/first")
+    await processes.await_healthy()
+    execution_id = await an_execution(processes, flow)
+    await eventually(lambda: receiver.arrived("/first"))
+
+    killed = processes.kill("temporal")
+    gate.set()
+    await processes.await_back("temporal", killed)
+
+    execution = await processes.finished(execution_id)
+    assert execution["status"] == "completed"
+    assert len(set(receiver.keys["/first"])) == 1
+    assert len(set(receiver.keys["/second"])) == 1
+    await assert_all_is_true(processes)
+
+
+async def test_a_killed_mongod_loses_nothing(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    flow = a_flow(
+        an_effect("first", receiver, "/first", "form"),
+        an_effect("second", receiver, "/second", "first"),
+        a_note("note", "second"),
+    )
+    gate = receiver.gate("/first")
+    await processes.await_healthy()
+    execution_id = await an_execution(processes, flow)
+    await eventually(lambda: receiver.arrived("/first"))
+
+    killed = processes.kill("mongod")
+    gate.set()
+    await processes.await_back("mongod", killed)
+
+    execution = await processes.finished(execution_id)
+    assert execution["status"] == "completed"
+    assert len(set(receiver.keys["/first"])) == 1
+    assert len(set(receiver.keys["/second"])) == 1
+    await assert_all_is_true(processes)
+
+
+async def test_everything_killed_at_once_comes_back_and_goes_on(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    flow = a_flow(an_effect("call", receiver, "/call", "form"), a_note("note", "call"))
+    gate = receiver.gate("/call")
+    await processes.await_healthy()
+    execution_id = await an_execution(processes, flow)
+    await eventually(lambda: receiver.arrived("/call"))
+
+    killed = {part: processes.kill(part) for part in PARTS}
+    gate.set()
+    for part, pid in killed.items():
+        await processes.await_back(part, pid)
+
+    execution = await processes.finished(execution_id)
+    assert execution["status"] == "completed"
+    assert len(set(receiver.keys["/call"])) == 1
+    await assert_all_is_true(processes)
