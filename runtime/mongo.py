@@ -1,0 +1,81 @@
+"""How processes reach MongoDB: one client a process, quick to say that the store is down."""
+
+import asyncio
+import logging
+from datetime import timedelta
+
+from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo.errors import PyMongoError
+
+from runtime.payload_storage import MongoStorageDriver
+
+SERVER_SELECTION_TIMEOUT = timedelta(seconds=2)
+CONNECT_TIMEOUT = timedelta(seconds=2)
+SOCKET_TIMEOUT = timedelta(seconds=30)
+HEALTH_TIMEOUT = timedelta(seconds=1)
+WAIT_BETWEEN_PINGS = timedelta(milliseconds=500)
+SAY_SO_EVERY = timedelta(seconds=10)
+MAX_CONNECTIONS = 64
+
+logger = logging.getLogger(__name__)
+
+
+class Mongo:
+    """The client of one process, and the database that the platform lives in.
+
+    Writes are acknowledged by a majority, out of their journals. Nothing connects before first
+    use, so a process can start while MongoDB is down.
+    """
+
+    def __init__(self, uri: str, database_name: str) -> None:
+        """Prepare a client; options in the URI win over ours.
+
+        Args:
+            uri: Connection string; names a replica set, or transactions do not work.
+        """
+        self.client: AsyncIOMotorClient = AsyncIOMotorClient(
+            uri,
+            tz_aware=True,
+            appname="perdure",
+            w="majority",
+            journal=True,
+            retryWrites=True,
+            retryReads=True,
+            maxPoolSize=MAX_CONNECTIONS,
+            serverSelectionTimeoutMS=_milliseconds(SERVER_SELECTION_TIMEOUT),
+            connectTimeoutMS=_milliseconds(CONNECT_TIMEOUT),
+            socketTimeoutMS=_milliseconds(SOCKET_TIMEOUT),
+        )
+        self.database: AsyncIOMotorDatabase = self.client[database_name]
+
+    def storage_driver(self) -> MongoStorageDriver:
+        """Return where Temporal payloads live that are too large for a history."""
+        return MongoStorageDriver(self.database)
+
+    async def is_healthy(self) -> bool:
+        """Return whether a primary answers, within a second."""
+        try:
+            async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()):
+                hello = await self.client.admin.command("hello")
+        except (PyMongoError, TimeoutError):
+            return False
+        return bool(hello.get("isWritablePrimary"))
+
+    async def wait_until_up(self) -> None:
+        """Return once a primary answers; says that it waits, and goes on saying so."""
+        loop = asyncio.get_running_loop()
+        say_at = loop.time()
+        while not await self.is_healthy():
+            if loop.time() >= say_at:
+                logger.warning("waiting for MongoDB", extra={"database": self.database.name})
+                say_at = loop.time() + SAY_SO_EVERY.total_seconds()
+            await asyncio.sleep(WAIT_BETWEEN_PINGS.total_seconds())
+
+    def close(self) -> None:
+        """Close every connection; calls under way fail."""
+        self.client.close()
+
+
+def _milliseconds(duration: timedelta) -> int:
+    """Return whole milliseconds, as the driver wants them."""
+    return int(duration.total_seconds() * 1_000)

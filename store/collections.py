@@ -1,0 +1,12 @@
+"""Names of the collections, in one place."""
+
+FLOWS = "flows"
+FLOW_VERSIONS = "flow_versions"
+FLOW_COUNTERS = "flow_counters"
+EXECUTIONS = "flow_executions"
+TASK_EXECUTIONS = "task_executions"
+TASK_OUTPUTS = "task_outputs"
+IDEMPOTENCY_KEYS = "idempotency_keys"
+ORGANIZATIONS = "organizations"
+SERVICE_ACCOUNTS = "service_accounts"
+API_KEYS = "api_keys"

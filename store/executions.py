@@ -1,0 +1,394 @@
+"""Flow executions: created with their run number, then moved on by generation."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+from pymongo import ReturnDocument
+
+from contracts.messages import RunContext
+from flows.canonical import digest
+from flows.errors import ConflictError, FlowExecutionNotFoundError
+from store import collections
+from store.clock import now, stored
+from store.creation import Creation, Idempotency
+from store.documents import EXECUTION_VALUES, execution_record
+from store.execution_lists import list_executions
+from store.faults import guarded
+from store.indexes import EXECUTIONS_OPEN
+from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, ProcessingStatus
+from store.output_index import OutputIndex, Shape
+from store.rows import REPORTED, SYSTEM, RowWrite, RowWriter
+from store.status import ACTIVE, sources
+from store.values import Database, Document, Values
+
+DELETED = ExecutionStatus.DELETED.value
+_NOT_DELETED = {"$ne": DELETED}
+
+
+class ExecutionRepository:
+    """Reads and writes flow executions of one organization at a time."""
+
+    def __init__(self, database: Database) -> None:
+        """Borrow a database."""
+        self._client = database.client
+        self._database = database
+        self._executions: Any = database[collections.EXECUTIONS]
+        self._counters: Any = database[collections.FLOW_COUNTERS]
+        self._values = Values(database)
+        self._creation = Creation(database, self._values)
+        self._rows = RowWriter(database)
+        self._task_executions: Any = database[collections.TASK_EXECUTIONS]
+        self._outputs = OutputIndex(database)
+
+    @guarded
+    async def create(
+        self, record: ExecutionRecord, idempotency: Idempotency | None = None
+    ) -> ExecutionRecord:
+        """Write a new execution and return it with its run number.
+
+        Args:
+            record: Complete but for ``run_number``.
+            idempotency: The caller's key and a digest of its request. Within 24 hours the same
+                pair returns the execution that the first one made.
+
+        Raises:
+            IdempotencyConflictError: The key came with another request before.
+            StoreUnavailableError: Not known to be written.
+        """
+        return await self._creation.create(record, idempotency)
+
+    @guarded
+    async def get(self, organization_id: str, flow_execution_id: str) -> ExecutionRecord:
+        """Return an execution that is not deleted.
+
+        Raises:
+            FlowExecutionNotFoundError: None of this id in the organization, or deleted.
+        """
+        return await self._one(
+            {"_id": flow_execution_id, "organization_id": organization_id, "status": _NOT_DELETED}
+        )
+
+    @guarded
+    async def find_any(self, organization_id: str, flow_execution_id: str) -> ExecutionRecord:
+        """Return an execution, deleted or not.
+
+        Raises:
+            FlowExecutionNotFoundError: None of this id in the organization.
+        """
+        return await self._one({"_id": flow_execution_id, "organization_id": organization_id})
+
+    @guarded
+    async def organization_of(self, flow_execution_id: str) -> str | None:
+        """Return whose execution this is, so that "foreign" and "absent" can be told apart."""
+        document = await self._executions.find_one(
+            {"_id": flow_execution_id, "status": _NOT_DELETED}, {"organization_id": 1}
+        )
+        return None if document is None else document["organization_id"]
+
+    @guarded
+    async def list(self, organization_id: str, query: ExecutionQuery) -> list[ExecutionRecord]:
+        """Return one page of a flow's executions in the order asked for, without deleted ones.
+
+        Raises:
+            FlowExecutionNotFoundError: ``start_from_execution_id`` is none of this flow's.
+        """
+        return await list_executions(self._database, self._values, organization_id, query)
+
+    @guarded
+    async def mark_started(
+        self,
+        organization_id: str,
+        flow_execution_id: str,
+        generation: int,
+        run_id: str | None,
+        at: datetime,
+    ) -> bool:
+        """Stamp a generation as started, and show its input task as completed. Repeatable.
+
+        Returns:
+            Whether the generation is wanted: False if the execution was closed before it started,
+            or has a newer generation.
+        """
+        queued, running = ExecutionStatus.QUEUED.value, ExecutionStatus.RUNNING.value
+        document = await self._executions.find_one_and_update(
+            {
+                "_id": flow_execution_id,
+                "organization_id": organization_id,
+                "generation": generation,
+                "$or": [{"is_open": True}, {"started_generation": generation}],
+            },
+            [
+                {
+                    "$set": {
+                        "status": {"$cond": [{"$eq": ["$status", queued]}, running, "$status"]},
+                        "updated_at": {
+                            "$cond": [{"$eq": ["$status", queued]}, now(), "$updated_at"]
+                        },
+                        "started_generation": generation,
+                        "started_at": {"$ifNull": ["$started_at", stored(at)]},
+                        "run_id": run_id if run_id is not None else "$run_id",
+                    }
+                }
+            ],
+            return_document=ReturnDocument.AFTER,
+        )
+        if document is None:
+            return False
+        if document["is_open"]:
+            await self._show_input(document, stored(at))
+        return True
+
+    async def _show_input(self, document: Document, at: datetime) -> None:
+        """Write the input task's row: its output is the execution's input."""
+        context = RunContext(
+            organization_id=document["organization_id"],
+            flow_id=document["flow_id"],
+            flow_version=document["flow_version"],
+            flow_execution_id=document["_id"],
+            generation=document["generation"],
+        )
+        name = document["input_task_name"]
+        value = await self._values.get(document["input"])
+        row = RowWrite(
+            context=context,
+            task_name=name,
+            item=None,
+            item_count=None,
+            attempt=1,
+            rank=REPORTED,
+            status=ProcessingStatus.COMPLETED,
+            fields={
+                "output": document["input"],
+                "digest": digest(value),
+                "started_at": at,
+                "completed_at": at,
+                "run_id": document["run_id"],
+            },
+            is_full=document["mode"] == "full",
+        )
+        await self._rows.write([row])
+        await self._outputs.ensure([(context, Shape(name, is_iteration=False))])
+
+    @guarded
+    async def request_cancel(
+        self, organization_id: str, flow_execution_id: str, modified_by: str
+    ) -> ExecutionRecord:
+        """Note that somebody asked an execution to stop, its open attempts too.
+
+        One that has ended, or is stopping already, stays as it is.
+
+        Raises:
+            FlowExecutionNotFoundError: None of this id in the organization, or deleted.
+        """
+        at = now()
+        requested = ExecutionStatus.CANCEL_REQUESTED.value
+        place = {"_id": flow_execution_id, "organization_id": organization_id}
+        document = await self._executions.find_one_and_update(
+            {**place, "status": {"$in": [status.value for status in ACTIVE]}, "is_open": True},
+            {
+                "$set": {
+                    "status": requested,
+                    "cancel_requested_at": at,
+                    "updated_at": at,
+                    "modified_by": modified_by,
+                }
+            },
+            return_document=ReturnDocument.AFTER,
+        )
+        if document is None:
+            return await self._one({**place, "status": _NOT_DELETED})
+        await self._task_executions.update_many(
+            {
+                "execution_id": flow_execution_id,
+                "generation": document["generation"],
+                "live": True,
+                "rank": {"$lt": REPORTED},
+            },
+            {"$set": {"status": ProcessingStatus.CANCEL_REQUESTED.value, "updated_at": at}},
+        )
+        return await self._record(document)
+
+    @guarded
+    async def close_unstarted(
+        self,
+        organization_id: str,
+        flow_execution_id: str,
+        generation: int,
+        status: ExecutionStatus,
+    ) -> bool:
+        """Close a generation that was never stamped as started; False if it was, or is closed."""
+        at = now()
+        written = await self._executions.update_one(
+            {
+                "_id": flow_execution_id,
+                "organization_id": organization_id,
+                "generation": generation,
+                "is_open": True,
+                "started_generation": {"$lt": generation},
+            },
+            [
+                {
+                    "$set": {
+                        "status": {"$cond": [{"$eq": ["$status", DELETED]}, DELETED, status.value]},
+                        "is_open": False,
+                        "closed_at": at,
+                        "updated_at": at,
+                        "modified_by": SYSTEM,
+                    }
+                }
+            ],
+        )
+        return bool(written.modified_count)
+
+    @guarded
+    async def begin_generation(
+        self,
+        organization_id: str,
+        flow_execution_id: str,
+        expected_generation: int,
+        mode: Literal["full", "stale"],
+        flow_version: int,
+        modified_by: str,
+    ) -> ExecutionRecord:
+        """Record the next generation: open, queued, on the given version of the flow.
+
+        Raises:
+            FlowExecutionNotFoundError: None of this id in the organization, or deleted.
+            ConflictError: Somebody else began a generation meanwhile.
+        """
+        at = now()
+        place = {"_id": flow_execution_id, "organization_id": organization_id}
+        before = await self._executions.find_one_and_update(
+            {**place, "generation": expected_generation, "status": _NOT_DELETED},
+            {
+                "$set": {
+                    "generation": expected_generation + 1,
+                    "mode": mode,
+                    "flow_version": flow_version,
+                    "status": ExecutionStatus.QUEUED.value,
+                    "is_open": True,
+                    "keeps_payloads": True,
+                    "started_at": None,
+                    "closed_at": None,
+                    "checked_at": at,
+                    "cancel_requested_at": None,
+                    "run_id": None,
+                    "error": None,
+                    "updated_at": at,
+                    "modified_by": modified_by,
+                }
+            },
+            return_document=ReturnDocument.BEFORE,
+        )
+        if before is None:
+            await self._one({**place, "status": _NOT_DELETED})
+            raise ConflictError("somebody else re-executed it at the same moment")
+        if before["flow_version"] != flow_version:
+            await self._count(before["flow_id"], before["flow_version"], -1, flow_version)
+        return await self._one(place)
+
+    @guarded
+    async def delete(self, organization_id: str, flow_execution_id: str, modified_by: str) -> None:
+        """Hide an execution for good; again changes nothing. Its workflow goes on.
+
+        Raises:
+            FlowExecutionNotFoundError: None of this id in the organization.
+        """
+        at = now()
+        place = {"_id": flow_execution_id, "organization_id": organization_id}
+        document = await self._executions.find_one_and_update(
+            {**place, "status": _NOT_DELETED},
+            {
+                "$set": {
+                    "status": DELETED,
+                    "deleted_at": at,
+                    "updated_at": at,
+                    "modified_by": modified_by,
+                }
+            },
+            projection={"flow_id": 1, "flow_version": 1},
+        )
+        if document is None:
+            await self._one(place)
+            return
+        await self._count(document["flow_id"], document["flow_version"], -1)
+
+    @guarded
+    async def set_status(
+        self,
+        organization_id: str,
+        flow_execution_id: str,
+        status: ExecutionStatus,
+        modified_by: str,
+    ) -> ExecutionRecord:
+        """Show another status, if it may follow the one shown; a late report changes nothing.
+
+        Raises:
+            FlowExecutionNotFoundError: None of this id in the organization, or deleted.
+        """
+        place = {"_id": flow_execution_id, "organization_id": organization_id}
+        await self._executions.update_one(
+            {**place, "status": {"$in": sources(status)}},
+            {"$set": {"status": status.value, "updated_at": now(), "modified_by": modified_by}},
+        )
+        return await self._one({**place, "status": _NOT_DELETED})
+
+    @guarded
+    async def open_records(self, limit: int) -> Sequence[ExecutionRecord]:
+        """Return open executions of all organizations, the one checked longest ago first.
+
+        Stamps them as checked: what is read now comes last in the next round. The reconciler's
+        way in; the one list that knows no tenant.
+        """
+        cursor = (
+            self._executions.find({"is_open": True})
+            .sort("checked_at", 1)
+            .limit(limit)
+            .hint(EXECUTIONS_OPEN)
+        )
+        documents = await cursor.to_list(length=limit)
+        if documents:
+            ids = [document["_id"] for document in documents]
+            await self._executions.update_many(
+                {"_id": {"$in": ids}}, {"$set": {"checked_at": now()}}
+            )
+        await self._values.load(documents, EXECUTION_VALUES)
+        return [execution_record(document) for document in documents]
+
+    @guarded
+    async def touch(self, organization_id: str, flow_execution_id: str, modified_by: str) -> None:
+        """Note that something belonging to an execution changed."""
+        await self._executions.update_one(
+            {
+                "_id": flow_execution_id,
+                "organization_id": organization_id,
+                "status": _NOT_DELETED,
+            },
+            {"$set": {"updated_at": now(), "modified_by": modified_by}},
+        )
+
+    async def _one(self, wanted: dict[str, Any]) -> ExecutionRecord:
+        """Return the one execution that matches."""
+        document = await self._executions.find_one(wanted)
+        if document is None:
+            raise FlowExecutionNotFoundError(
+                "no such flow execution", flow_execution_id=wanted["_id"]
+            )
+        return await self._record(document)
+
+    async def _record(self, document: Document) -> ExecutionRecord:
+        """Return a document's execution."""
+        await self._values.load([document], EXECUTION_VALUES)
+        return execution_record(document)
+
+    async def _count(
+        self, flow_id: str, version: int, change: int, to_version: int | None = None
+    ) -> None:
+        """Move an execution out of a version's count, and into another's."""
+        counts = {f"versions.{version}": change}
+        if to_version is None:
+            counts["live"] = change
+        else:
+            counts[f"versions.{to_version}"] = -change
+        await self._counters.update_one({"_id": flow_id}, {"$inc": counts})

@@ -1,0 +1,76 @@
+"""The fence: which generation of an execution may still write."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.messages import RunContext
+from flows.errors import ExecutionSupersededError
+from store import collections
+from store.models import ExecutionStatus
+from store.values import Database
+
+_FIELDS = {
+    "organization_id": 1,
+    "generation": 1,
+    "is_open": 1,
+    "status": 1,
+    "mode": 1,
+    "started_generation": 1,
+    "input_task_name": 1,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fence:
+    """What an execution says about who may write."""
+
+    organization_id: str
+    generation: int
+    is_open: bool
+    status: ExecutionStatus
+    is_full: bool
+    started_generation: int
+    input_task_name: str
+
+    def admits(self, context: RunContext) -> bool:
+        """Return whether this generation is the current one, and has not settled."""
+        return self.is_open and self.is_of(context)
+
+    def is_of(self, context: RunContext) -> bool:
+        """Return whether this generation is the current one, settled or not."""
+        return (
+            self.generation == context.generation
+            and self.organization_id == context.organization_id
+        )
+
+
+async def read_fences(database: Database, execution_ids: Iterable[str]) -> Mapping[str, Fence]:
+    """Return the fences of several executions by id, in one round trip."""
+    wanted = list(set(execution_ids))
+    executions: Any = database[collections.EXECUTIONS]
+    cursor = executions.find({"_id": {"$in": wanted}}, _FIELDS)
+    documents = await cursor.to_list(length=len(wanted))
+    return {document["_id"]: _fence(document) for document in documents}
+
+
+def superseded(context: RunContext) -> ExecutionSupersededError:
+    """Return the error for a generation that may not write any more."""
+    return ExecutionSupersededError(
+        "the execution is closed, or moved on to a newer generation",
+        flow_execution_id=context.flow_execution_id,
+        generation=context.generation,
+    )
+
+
+def _fence(document: Mapping[str, Any]) -> Fence:
+    """Return the fence that a document describes."""
+    return Fence(
+        organization_id=document["organization_id"],
+        generation=document["generation"],
+        is_open=document["is_open"],
+        status=ExecutionStatus(document["status"]),
+        is_full=document["mode"] == "full",
+        started_generation=document["started_generation"],
+        input_task_name=document["input_task_name"],
+    )

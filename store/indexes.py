@@ -1,0 +1,151 @@
+"""Every index, created at start-up. Each list has one that matches its sort, so nothing scans.
+
+Queries name the index they rely on, through ``hint``, by the names here: a renamed index is a loud
+failure and not a slow query.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from contracts.names import PAYLOADS
+from store import collections
+from store.faults import guarded
+from store.values import Database
+
+EXECUTIONS_BY_CREATED = "by_flow_status_created"
+EXECUTIONS_BY_UPDATED = "by_flow_status_updated"
+EXECUTIONS_BY_TAG_CREATED = "by_flow_tag_created"
+EXECUTIONS_BY_TAG_UPDATED = "by_flow_tag_updated"
+EXECUTIONS_OPEN = "open_by_check"
+EXECUTIONS_KEEPING_PAYLOADS = "keeping_payloads_by_close"
+ROWS_BY_IDX = "live_by_idx"
+ROWS_BY_ITEM = "live_by_item"
+ROWS_BY_EXECUTION = "live_by_execution_created"
+ROWS_BY_TASK_IN_EXECUTION = "live_by_execution_task_created"
+ROWS_BY_ORGANIZATION = "live_by_organization_created"
+ROWS_BY_TASK = "live_by_task_created"
+ROWS_BY_IDX_IN_ORGANIZATION = "live_by_organization_idx_created"
+ROWS_OPEN = "open_by_execution"
+OUTPUTS_BY_CREATED = "live_by_created"
+OUTPUTS_BY_EXECUTION = "live_by_execution"
+OUTPUTS_BY_VERSION = "live_by_flow_version_created"
+FLOWS_BY_NAME = "unique_name"
+FLOWS_BY_CREATED = "live_by_created"
+FLOWS_BY_UPDATED = "live_by_updated"
+FLOWS_BY_DISPLAY_NAME = "live_by_display_name"
+FLOWS_BY_TAG = "live_by_tag"
+VERSIONS_BY_NUMBER = "by_number"
+VERSIONS_FAVOURITE = "favourites_by_number"
+
+DAY_SECONDS = 24 * 60 * 60
+
+_LIVE = {"live": True}
+_KEPT = {"deleted": False}
+
+
+def _index(
+    name: str, *keys: str, only: Mapping[str, object] | None = None, unique: bool = False
+) -> IndexModel:
+    """Describe an index; a key that starts with a minus sign descends."""
+    spec = [(key.lstrip("-"), DESCENDING if key.startswith("-") else ASCENDING) for key in keys]
+    options: dict[str, Any] = {"name": name}
+    if only is not None:
+        options["partialFilterExpression"] = only
+    if unique:
+        options["unique"] = True
+    return IndexModel(spec, **options)
+
+
+_TAGGED = {"tags": {"$exists": True}}
+
+INDEXES: dict[str, list[IndexModel]] = {
+    collections.EXECUTIONS: [
+        _index(
+            EXECUTIONS_BY_CREATED,
+            *("organization_id", "flow_id", "status", "-created_at", "-_id", "updated_at"),
+        ),
+        _index(
+            EXECUTIONS_BY_UPDATED,
+            *("organization_id", "flow_id", "status", "-updated_at", "-_id", "created_at"),
+        ),
+        _index(
+            EXECUTIONS_BY_TAG_CREATED,
+            *("organization_id", "flow_id", "tags", "-created_at", "-_id"),
+            only=_TAGGED,
+        ),
+        _index(
+            EXECUTIONS_BY_TAG_UPDATED,
+            *("organization_id", "flow_id", "tags", "-updated_at", "-_id"),
+            only=_TAGGED,
+        ),
+        _index(EXECUTIONS_OPEN, "checked_at", only={"is_open": True}),
+        _index(EXECUTIONS_KEEPING_PAYLOADS, "closed_at", only={"keeps_payloads": True}),
+    ],
+    collections.TASK_EXECUTIONS: [
+        _index(ROWS_BY_IDX, "execution_id", "task_name", "idx", only=_LIVE, unique=True),
+        _index(ROWS_BY_ITEM, "execution_id", "task_name", "item", "attempt", only=_LIVE),
+        _index(
+            ROWS_BY_EXECUTION, "organization_id", "execution_id", "-created_at", "-_id", only=_LIVE
+        ),
+        _index(
+            ROWS_BY_TASK_IN_EXECUTION,
+            *("organization_id", "execution_id", "task_name", "-created_at", "-_id"),
+            only=_LIVE,
+        ),
+        _index(ROWS_BY_ORGANIZATION, "organization_id", "-created_at", "-_id", only=_LIVE),
+        _index(ROWS_BY_TASK, "organization_id", "task_name", "-created_at", "-_id", only=_LIVE),
+        _index(
+            ROWS_BY_IDX_IN_ORGANIZATION, "organization_id", "idx", "-created_at", "-_id", only=_LIVE
+        ),
+        _index(ROWS_OPEN, "execution_id", "task_name", "item", only={"rank": {"$lt": 2}}),
+    ],
+    collections.TASK_OUTPUTS: [
+        _index(OUTPUTS_BY_CREATED, "organization_id", "-created_at", "-_id", only=_LIVE),
+        _index(OUTPUTS_BY_EXECUTION, "execution_id", "task_name", only=_LIVE),
+        _index(
+            OUTPUTS_BY_VERSION,
+            *("organization_id", "flow_id", "flow_version", "-created_at", "-_id"),
+            only=_LIVE,
+        ),
+    ],
+    collections.FLOWS: [
+        _index(FLOWS_BY_NAME, "organization_id", "display_name", only=_KEPT, unique=True),
+        _index(FLOWS_BY_CREATED, "organization_id", "-created_at", "-_id", only=_KEPT),
+        _index(FLOWS_BY_UPDATED, "organization_id", "-updated_at", "-_id", only=_KEPT),
+        _index(FLOWS_BY_DISPLAY_NAME, "organization_id", "-display_name", "-_id", only=_KEPT),
+        _index(FLOWS_BY_TAG, "organization_id", "tags", only=_KEPT),
+    ],
+    collections.FLOW_VERSIONS: [
+        _index(VERSIONS_BY_NUMBER, "organization_id", "flow_id", "-version"),
+        _index(
+            VERSIONS_FAVOURITE,
+            *("organization_id", "flow_id", "-version"),
+            only={"is_favourite": True},
+        ),
+    ],
+    collections.IDEMPOTENCY_KEYS: [
+        IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=DAY_SECONDS)
+    ],
+    PAYLOADS: [_index("by_owner", "owner_id", "created_at")],
+    collections.ORGANIZATIONS: [_index("unique_name", "name", unique=True)],
+    collections.SERVICE_ACCOUNTS: [_index("by_name", "organization_id", "name")],
+    collections.API_KEYS: [
+        _index("unique_hash", "token_hash", unique=True),
+        _index("by_account", "organization_id", "service_account_id"),
+    ],
+}
+
+
+@guarded
+async def ensure_indexes(database: Database) -> None:
+    """Create what is missing; harmless when repeated, and from several processes at once.
+
+    Raises:
+        StoreUnavailableError: MongoDB does not answer.
+    """
+    await asyncio.gather(
+        *(database[name].create_indexes(indexes) for name, indexes in INDEXES.items())
+    )

@@ -1,0 +1,220 @@
+"""Projection: what running tasks report, and what workflows settle, written into the read model.
+
+Source: docs/ARCHITECTURE.md, "The read model".
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, cast
+
+from pydantic import JsonValue
+from pymongo import UpdateOne
+
+from contracts.messages import (
+    RunContext,
+    SettleExecutionCall,
+    SettleExecutionReply,
+    SettleTasksCall,
+    SettleTasksReply,
+    TaskCall,
+    TaskError,
+)
+from store import collections
+from store.clock import now, stored
+from store.faults import guarded
+from store.fence import Fence, read_fences, superseded
+from store.group_commit import GroupCommit
+from store.models import ExecutionStatus, ProcessingStatus
+from store.output_index import OutputIndex, Shape
+from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
+from store.settling import Settling
+from store.values import Database, Document, Values, encode
+
+_BEFORE_IN_PROGRESS = (ExecutionStatus.QUEUED, ExecutionStatus.RUNNING)
+
+
+class Projection:
+    """The engine's side of the read model; its calls carry their organization in their context."""
+
+    def __init__(self, database: Database) -> None:
+        """Borrow a database; one Projection a process, so that its writes are grouped."""
+        self._database = database
+        self._executions: Any = database[collections.EXECUTIONS]
+        self._values = Values(database)
+        self._rows = RowWriter(database)
+        self._outputs = OutputIndex(database)
+        self._settling = Settling(database, self._rows, self._outputs, self._values)
+        self._group: GroupCommit[RowWrite, None] = GroupCommit(self._flush)
+
+    @guarded
+    async def open_attempt(
+        self, call: TaskCall, attempt: int, run_id: str | None, at: datetime
+    ) -> None:
+        """Show an attempt as running, before it does anything.
+
+        Earlier attempts that never reported are closed as lost.
+
+        Args:
+            attempt: Temporal's, from 1.
+            run_id: Temporal run of the workflow that scheduled it.
+            at: When the attempt began.
+
+        Raises:
+            ExecutionSupersededError: The execution is closed or has a newer generation: the
+                attempt must not do anything.
+            StoreUnavailableError: Not known to be written: likewise.
+        """
+        fields = await self._opening(call, run_id, at)
+        await self._group.submit(_row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields))
+
+    @guarded
+    async def close_attempt(
+        self,
+        call: TaskCall,
+        attempt: int,
+        status: ProcessingStatus,
+        *,
+        output: JsonValue = None,
+        digest: str = "",
+        error: TaskError | None = None,
+        started_at: datetime,
+        completed_at: datetime,
+        run_id: str | None = None,
+        was_opened: bool = False,
+    ) -> None:
+        """Show how an attempt ended.
+
+        Args:
+            was_opened: Whether ``open_attempt`` wrote the row; if not, it is inserted whole.
+            status: ``completed`` with its output, ``failed`` with its error, or ``cancelled``.
+            digest: ``flows.canonical.digest`` of the output.
+
+        Raises:
+            ExecutionSupersededError: The execution is closed or has a newer generation.
+            StoreUnavailableError: Not known to be written.
+        """
+        context = call.context
+        completed = status is ProcessingStatus.COMPLETED
+        described = cast("JsonValue", error.model_dump()) if error is not None else None
+        fields: Document = {
+            "output": await self._put(context, output) if completed else None,
+            "digest": digest if completed else "",
+            "error": await self._put(context, described),
+            "completed_at": stored(completed_at),
+        }
+        if not was_opened:
+            fields |= await self._opening(call, run_id, started_at)
+        await self._group.submit(_row(call, attempt, REPORTED, status, fields))
+
+    @guarded
+    async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
+        """Write the workflow's word on some tasks. Repeatable.
+
+        Raises:
+            ExecutionSupersededError: A newer generation owns the execution.
+            StoreUnavailableError: Some of it may be written; repeat it.
+        """
+        return await self._settling.settle_tasks(call)
+
+    @guarded
+    async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
+        """Close the execution with the workflow's word on it. Repeatable.
+
+        Raises:
+            StoreUnavailableError: Some of it may be written; repeat it.
+        """
+        return await self._settling.settle_execution(call)
+
+    async def _opening(self, call: TaskCall, run_id: str | None, at: datetime) -> Document:
+        """Return what a row says from its beginning."""
+        return {
+            "input": await self._put(call.context, cast("JsonValue", call.parameters)),
+            "fingerprint": call.fingerprint,
+            "started_at": stored(at),
+            "run_id": run_id,
+        }
+
+    async def _put(self, context: RunContext, value: JsonValue) -> object:
+        """Return what a row holds of a value."""
+        return await self._values.put(context.flow_execution_id, encode(value))
+
+    async def _flush(self, writes: Sequence[RowWrite]) -> list[Exception | None]:
+        """Write what passes the fence; refuse the rest."""
+        ids = [write.context.flow_execution_id for write in writes]
+        fences = await read_fences(self._database, ids)
+        results: list[Exception | None] = []
+        admitted: list[tuple[int, RowWrite]] = []
+        for position, write in enumerate(writes):
+            fence = fences.get(write.context.flow_execution_id)
+            if fence is None or not fence.admits(write.context):
+                results.append(superseded(write.context))
+                continue
+            write.is_full = fence.is_full
+            results.append(None)
+            admitted.append((position, write))
+        if admitted:
+            await self._write(admitted, fences, results)
+        return results
+
+    async def _write(
+        self,
+        admitted: Sequence[tuple[int, RowWrite]],
+        fences: Mapping[str, Fence],
+        results: list[Exception | None],
+    ) -> None:
+        """Write rows, what points at them and the executions' progress, all at once."""
+        rows = [write for _, write in admitted]
+        answers, _, _ = await asyncio.gather(
+            self._rows.write(rows),
+            self._outputs.ensure((row.context, _shape(row)) for row in rows),
+            self._progress(rows, fences),
+        )
+        for (position, _), answer in zip(admitted, answers, strict=True):
+            results[position] = answer
+
+    async def _progress(self, rows: Sequence[RowWrite], fences: Mapping[str, Fence]) -> None:
+        """Move executions that only just run to ``in_progress``: a task was dispatched."""
+        early = [status.value for status in _BEFORE_IN_PROGRESS]
+        moves = {
+            fence_id: UpdateOne(
+                {
+                    "_id": fence_id,
+                    "generation": fences[fence_id].generation,
+                    "is_open": True,
+                    "status": {"$in": early},
+                },
+                {
+                    "$set": {
+                        "status": ExecutionStatus.IN_PROGRESS.value,
+                        "updated_at": now(),
+                        "modified_by": SYSTEM,
+                    }
+                },
+            )
+            for fence_id in {row.context.flow_execution_id for row in rows}
+            if fences[fence_id].status in _BEFORE_IN_PROGRESS
+        }
+        if moves:
+            await self._executions.bulk_write(list(moves.values()), ordered=False)
+
+
+def _shape(row: RowWrite) -> Shape:
+    """Return what the row says about its task as a whole."""
+    return Shape(row.task_name, row.item is not None, row.item_count)
+
+
+def _row(
+    call: TaskCall, attempt: int, rank: int, status: ProcessingStatus, fields: Document
+) -> RowWrite:
+    """Return the write for one attempt of a call."""
+    return RowWrite(
+        context=call.context,
+        task_name=call.task_name,
+        item=call.item,
+        item_count=None if call.item is None else call.item_count,
+        attempt=attempt,
+        rank=rank,
+        status=status,
+        fields=fields,
+    )

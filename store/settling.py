@@ -1,0 +1,385 @@
+"""Settling: the workflow's state, which is the truth, written over what was reported.
+
+What was reported and already says the same is left alone: once the execution is closed, its fence
+refuses every later report, so nothing can move those rows any more.
+
+Source: docs/decisions/0008-group-commit-and-fencing.md.
+"""
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from pydantic import JsonValue
+from pymongo import UpdateOne
+
+from contracts.messages import (
+    RunContext,
+    SettleExecutionCall,
+    SettleExecutionReply,
+    SettleTasksCall,
+    SettleTasksReply,
+    TaskSettlement,
+    TaskState,
+)
+from flows.canonical import digest
+from store import collections
+from store.clock import now, stored
+from store.fence import Fence, read_fences, superseded
+from store.identity import task_execution_id
+from store.models import ExecutionStatus, ProcessingStatus
+from store.output_index import OutputIndex, Shape
+from store.rows import NOT_EDITED, REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter, lost_fields
+from store.values import Database, Document, Values, encode
+
+_ROW_FIELDS = {
+    "task_name": 1,
+    "item": 1,
+    "generation": 1,
+    "rank": 1,
+    "status": 1,
+    "digest": 1,
+    "edited_status": 1,
+    "live": 1,
+}
+_STATUS = {
+    TaskState.COMPLETED: ProcessingStatus.COMPLETED,
+    TaskState.REUSED: ProcessingStatus.COMPLETED,
+    TaskState.FAILED: ProcessingStatus.FAILED,
+    TaskState.CANCELLED: ProcessingStatus.CANCELLED,
+}
+_ENDED = tuple(_STATUS)
+_WITH_OUTPUT = (TaskState.COMPLETED, TaskState.REUSED)
+_HIDDEN = {"$set": {"live": False}}
+_MISSING: Document = {}
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the store holds of the rows in question."""
+
+    by_id: dict[str, Document] = field(default_factory=dict)
+    reusable: set[tuple[str, int | None, str]] = field(default_factory=set)
+    open: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Plan:
+    """What settling has to write."""
+
+    writes: list[RowWrite] = field(default_factory=list)
+    missing: list[int] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
+    aggregates: list[TaskSettlement] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+
+
+class Settling:
+    """Writes settlements; its caller turns driver errors into ours."""
+
+    def __init__(
+        self, database: Database, rows: RowWriter, outputs: OutputIndex, values: Values
+    ) -> None:
+        """Borrow a database and the writers of rows and outputs."""
+        self._database = database
+        self._executions: Any = database[collections.EXECUTIONS]
+        self._rows: Any = database[collections.TASK_EXECUTIONS]
+        self._writer = rows
+        self._outputs = outputs
+        self._values = values
+
+    async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
+        """Settle some tasks of a generation that is still open; nothing once it has closed."""
+        fence, known = await self._look(call.context, call.tasks)
+        if fence is None or not fence.is_of(call.context):
+            raise superseded(call.context)
+        if not fence.is_open:
+            return SettleTasksReply()
+        missing = await self._settle(call.context, fence, call.tasks, known)
+        return SettleTasksReply(missing=missing)
+
+    async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
+        """Settle the last tasks, see to it that nothing is left open, and close."""
+        context = call.context
+        fence, known = await self._look(context, call.tasks)
+        if fence is None or not fence.is_of(context):
+            return SettleExecutionReply(superseded=True)
+        if not fence.is_open:
+            return SettleExecutionReply(superseded=fence.started_generation < context.generation)
+        missing = await self._settle(context, fence, call.tasks, known)
+        if missing:
+            return SettleExecutionReply(missing=missing)
+        await self._tidy(call, fence, known)
+        await self._close(call)
+        return SettleExecutionReply()
+
+    async def _look(
+        self, context: RunContext, tasks: Sequence[TaskSettlement]
+    ) -> tuple[Fence | None, _Known]:
+        """Read the fence and every row in question, in one round trip."""
+        execution_id = context.flow_execution_id
+        ids = [_row_id(context, task) for task in tasks if task.state in _ENDED]
+        wanted: list[Document] = [
+            {"_id": {"$in": ids}},
+            {"execution_id": execution_id, "live": True, "rank": {"$lt": REPORTED}},
+        ]
+        reused = {task.task_name for task in tasks if task.state is TaskState.REUSED}
+        if reused:
+            wanted.append(
+                {
+                    "execution_id": execution_id,
+                    "task_name": {"$in": sorted(reused)},
+                    "live": True,
+                    "status": ProcessingStatus.COMPLETED.value,
+                }
+            )
+        cursor = self._rows.find({"$or": wanted}, _ROW_FIELDS)
+        fences, rows = await asyncio.gather(
+            read_fences(self._database, [execution_id]), cursor.to_list(length=None)
+        )
+        return fences.get(execution_id), _sort(rows)
+
+    async def _settle(
+        self,
+        context: RunContext,
+        fence: Fence,
+        tasks: Sequence[TaskSettlement],
+        known: _Known,
+    ) -> list[int]:
+        """Write what the store does not say yet; return the positions whose output it lacks."""
+        plan = _Plan()
+        for position, task in enumerate(tasks):
+            await self._plan(context, fence, position, task, known, plan)
+        await asyncio.gather(
+            self._write(plan.writes),
+            self._outputs.ensure((context, shape) for shape in plan.shapes),
+            *(self._close_iteration(context, task) for task in plan.aggregates),
+            self._hide(context, plan.skipped),
+        )
+        return plan.missing
+
+    async def _plan(
+        self,
+        context: RunContext,
+        fence: Fence,
+        position: int,
+        task: TaskSettlement,
+        known: _Known,
+        plan: _Plan,
+    ) -> None:
+        """Decide what one settlement needs."""
+        if task.item_count is not None and task.item is None:
+            plan.aggregates.append(task)
+        elif task.state is TaskState.SKIPPED:
+            plan.skipped.append(task.task_name)
+        elif task.state in _ENDED:
+            held = known.by_id.get(_row_id(context, task))
+            if task.state is TaskState.CANCELLED and task.attempt is None and held is None:
+                return
+            if not _is_said(task, held, known):
+                output = await self._output(context, fence, task)
+                if output is _MISSING:
+                    plan.missing.append(position)
+                    return
+                plan.writes.append(await self._row(context, fence, task, output, held))
+            plan.shapes.append(Shape(task.task_name, task.item is not None))
+
+    async def _output(
+        self, context: RunContext, fence: Fence, task: TaskSettlement
+    ) -> bytes | Document | None:
+        """Return what the row shall hold as output, or ``_MISSING``.
+
+        An input task's output is the execution's own input, so nobody needs to send it.
+        """
+        if task.state not in _WITH_OUTPUT:
+            return None
+        if task.has_output:
+            return await self._values.put(context.flow_execution_id, encode(task.output))
+        if task.task_name != fence.input_task_name or task.item is not None:
+            return _MISSING
+        execution = await self._executions.find_one(
+            {"_id": context.flow_execution_id}, {"input": 1}
+        )
+        if execution is None:
+            return _MISSING
+        held: bytes | Document | None = execution["input"]
+        is_same = digest(await self._values.get(held)) == task.output_digest
+        return held if is_same else _MISSING
+
+    async def _row(
+        self,
+        context: RunContext,
+        fence: Fence,
+        task: TaskSettlement,
+        output: bytes | Document | None,
+        held: Document | None,
+    ) -> RowWrite:
+        """Return the row that says what the workflow says."""
+        execution_id = context.flow_execution_id
+        failed = task.state is TaskState.FAILED and task.error is not None
+        error = cast("JsonValue", task.error.model_dump()) if failed and task.error else None
+        fields: Document = {
+            "output": output,
+            "digest": task.output_digest if task.state in _WITH_OUTPUT else "",
+            "error": await self._values.put(execution_id, encode(error)),
+        }
+        if task.input is not None or held is None:
+            fields["input"] = await self._values.put(execution_id, encode(task.input))
+        if task.fingerprint or held is None:
+            fields["fingerprint"] = task.fingerprint
+        if task.started_at is not None or held is None:
+            fields["started_at"] = None if task.started_at is None else stored(task.started_at)
+        if task.completed_at is not None or held is None or held["rank"] < REPORTED:
+            fields["completed_at"] = stored(task.completed_at or now())
+        return RowWrite(
+            context=context,
+            task_name=task.task_name,
+            item=task.item,
+            item_count=None,
+            attempt=_attempt(task),
+            rank=SETTLED,
+            status=_STATUS[task.state],
+            fields=fields,
+            is_full=fence.is_full,
+        )
+
+    async def _write(self, writes: Sequence[RowWrite]) -> None:
+        """Write rows; the first refusal is raised."""
+        if not writes:
+            return
+        for answer in await self._writer.write(writes):
+            if answer is not None:
+                raise answer
+
+    async def _close_iteration(self, context: RunContext, task: TaskSettlement) -> None:
+        """Keep the word on an iteration as a whole; rows beyond its end belong to older runs."""
+        count = task.item_count or 0
+        await self._outputs.close_iteration(
+            context, Shape(task.task_name, True, count), task.state.value
+        )
+        if context.generation > 1:
+            place = {
+                "execution_id": context.flow_execution_id,
+                "task_name": task.task_name,
+                "live": True,
+                "generation": {"$lt": context.generation},
+                "$or": [{"item": {"$gte": count}}, {"item": None}],
+            }
+            await self._rows.update_many(place, _HIDDEN)
+
+    async def _hide(self, context: RunContext, task_names: Sequence[str]) -> None:
+        """Hide everything that tasks on no chosen path left behind."""
+        if not task_names:
+            return
+        execution_id = context.flow_execution_id
+        place = {
+            "execution_id": execution_id,
+            "task_name": {"$in": sorted(task_names)},
+            "live": True,
+        }
+        await asyncio.gather(
+            self._rows.update_many(place, _HIDDEN), self._outputs.hide(execution_id, task_names)
+        )
+
+    async def _tidy(self, call: SettleExecutionCall, fence: Fence, known: _Known) -> None:
+        """Hide skipped tasks and discarded results; leave no row open."""
+        context = call.context
+        await self._hide(context, call.skipped)
+        if context.generation > 1 and fence.is_full:
+            await self._discard_older(context)
+        if known.open:
+            at = now()
+            closing = lost_fields(at)
+            if call.status == ExecutionStatus.CANCELLED.value:
+                closing |= {"status": ProcessingStatus.CANCELLED.value, "error": None}
+            await self._rows.bulk_write(
+                [
+                    UpdateOne({"_id": row_id, "rank": {"$lt": REPORTED}}, {"$set": closing})
+                    for row_id in known.open
+                ],
+                ordered=False,
+            )
+
+    async def _discard_older(self, context: RunContext) -> None:
+        """Hide what earlier generations left, of tasks that this one never came to."""
+        place = {"execution_id": context.flow_execution_id, "live": True}
+        older = {**place, "generation": {"$lt": context.generation}}
+        names = set(await self._rows.distinct("task_name", older))
+        if not names:
+            return
+        await self._rows.update_many(older, _HIDDEN)
+        names -= set(await self._rows.distinct("task_name", place))
+        await self._outputs.hide(context.flow_execution_id, names)
+
+    async def _close(self, call: SettleExecutionCall) -> None:
+        """Set the final status, in one write; ``deleted`` stays."""
+        context = call.context
+        at = now()
+        error = None
+        if call.error is not None:
+            error = encode({**call.error.model_dump(), "task_name": call.failed_task})
+        deleted = ExecutionStatus.DELETED.value
+        await self._executions.update_one(
+            {
+                "_id": context.flow_execution_id,
+                "generation": context.generation,
+                "is_open": True,
+            },
+            [
+                {
+                    "$set": {
+                        "status": {"$cond": [{"$eq": ["$status", deleted]}, deleted, call.status]},
+                        "is_open": False,
+                        "closed_at": at,
+                        "updated_at": at,
+                        "modified_by": SYSTEM,
+                        "started_generation": context.generation,
+                        "error": error,
+                    }
+                }
+            ],
+        )
+
+
+def _attempt(task: TaskSettlement) -> int:
+    """Return the attempt whose row a settlement is about; where nothing ran, the first."""
+    return 1 if task.state is TaskState.REUSED else task.attempt or 1
+
+
+def _row_id(context: RunContext, task: TaskSettlement) -> str:
+    """Return the id of the row that a settlement is about."""
+    return task_execution_id(
+        context.flow_execution_id, context.generation, task.task_name, task.item, _attempt(task)
+    )
+
+
+def _is_said(task: TaskSettlement, held: Document | None, known: _Known) -> bool:
+    """Return whether the store says the same already, or says what a person wrote."""
+    if task.state is TaskState.REUSED:
+        is_kept = (task.task_name, task.item, task.output_digest) in known.reusable
+        if is_kept:
+            return True
+    if held is None or not held["live"]:
+        return False
+    if held["edited_status"] != NOT_EDITED:
+        return True
+    if held["status"] != _STATUS[task.state].value:
+        return False
+    if task.state in _WITH_OUTPUT:
+        return bool(held["digest"] == task.output_digest)
+    return bool(held["rank"] == SETTLED)
+
+
+def _sort(rows: Iterable[Document]) -> _Known:
+    """Sort what was read by what it is needed for."""
+    known = _Known()
+    for row in rows:
+        known.by_id[row["_id"]] = row
+        if not row["live"]:
+            continue
+        if row["rank"] < REPORTED:
+            known.open.append(row["_id"])
+        elif row["status"] == ProcessingStatus.COMPLETED.value:
+            known.reusable.add((row["task_name"], row["item"], row["digest"]))
+    return known

@@ -1,0 +1,30 @@
+"""Which status of a flow execution may follow which. ``deleted`` is final.
+
+Source: docs/ARCHITECTURE.md, "Status of an execution".
+"""
+
+from store.models import ExecutionStatus as S
+
+ACTIVE = (S.QUEUED, S.RUNNING, S.IN_PROGRESS, S.AWAITING_INPUT)
+VISIBLE = tuple(status for status in S if status is not S.DELETED)
+
+_UNFINISHED = (*ACTIVE, S.CANCEL_REQUESTED)
+
+_MAY_COME_FROM: dict[S, tuple[S, ...]] = {
+    S.QUEUED: (),
+    S.RUNNING: (S.QUEUED, S.AWAITING_INPUT),
+    S.IN_PROGRESS: (S.QUEUED, S.RUNNING, S.AWAITING_INPUT),
+    S.AWAITING_INPUT: (S.QUEUED, S.RUNNING, S.IN_PROGRESS),
+    S.CANCEL_REQUESTED: ACTIVE,
+    S.CANCELLED: _UNFINISHED,
+    S.COMPLETED: _UNFINISHED,
+    S.FAILED: _UNFINISHED,
+    S.EDITED: (S.COMPLETED,),
+    S.STALE: (S.COMPLETED, S.FAILED, S.EDITED),
+    S.DELETED: VISIBLE,
+}
+
+
+def sources(status: S) -> list[str]:
+    """Return the statuses that this one may follow; a report from any other comes too late."""
+    return [source.value for source in _MAY_COME_FROM[status]]
