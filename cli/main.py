@@ -1,0 +1,49 @@
+"""The ``perdure`` command."""
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from cli import admin, bootstrap, run, token, up
+from flows.errors import EngineError
+
+app = typer.Typer(
+    name="perdure",
+    help="Durable flows as a service, on Temporal.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.command("run")(run.run)
+app.command("bootstrap")(bootstrap.bootstrap)
+app.command("token")(token.token)
+app.add_typer(admin.app)
+
+
+def _show_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        typer.echo(f"perdure {version('perdure')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
+    ] = False,
+) -> None:
+    """Durable flows as a service, on Temporal."""
+
+
+def main() -> None:
+    """Run the command; what we refuse on purpose is one line on standard error, not a traceback."""
+    try:
+        app()
+    except EngineError as error:
+        typer.echo(f"perdure: {error.message}", err=True)
+        sys.exit(1)

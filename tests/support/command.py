@@ -1,0 +1,51 @@
+"""The ``perdure`` command as a process of its own, free of this machine's settings."""
+
+import asyncio
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LONGEST_SECONDS = 55.0
+
+_PERDURE = (sys.executable, "-c", "from cli.main import main; main()")
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+async def perdure_process(
+    *arguments: str, variables: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Start the command; its output is piped.
+
+    Args:
+        variables: PERDURE_* variables that it sees; none of this process's own.
+    """
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
+    return await asyncio.create_subprocess_exec(
+        *_PERDURE,
+        *arguments,
+        cwd=REPOSITORY,
+        env={**clean, **(variables or {})},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+
+
+async def perdure(*arguments: str, variables: Mapping[str, str] | None = None) -> Ended:
+    """Run the command to its end."""
+    process = await perdure_process(*arguments, variables=variables)
+    async with asyncio.timeout(LONGEST_SECONDS):
+        out, err = await process.communicate()
+    assert process.returncode is not None
+    return Ended(process.returncode, out.decode(), err.decode())
