@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pydantic import JsonValue
@@ -115,9 +115,7 @@ class Recorder:
 
     def word_on(self, task_name: str, item: int | None = None) -> TaskSettlement:
         """Return the last thing that the store was told about a task or an item."""
-        words = [
-            word for word in self.settled if word.task_name == task_name and word.item == item
-        ]
+        words = [word for word in self.settled if word.task_name == task_name and word.item == item]
         assert words, f"nothing was settled about {task_name} #{item}"
         return words[-1]
 
@@ -203,5 +201,6 @@ def recording_worker(
         workflows=[FlowExecutionWorkflow, IterationWorkflow],
         activities=activities(recorder),
         workflow_runner=workflow_runner(),
+        max_heartbeat_throttle_interval=timedelta(milliseconds=300),
         **options,
     )

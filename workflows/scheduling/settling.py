@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError
+from temporalio.exceptions import FailureError
 from temporalio.workflow import ActivityCancellationType
 
 from contracts.messages import (
@@ -113,8 +113,8 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
             cancellation_type=ActivityCancellationType.ABANDON,
             summary="record the outcome",
         )
-    except ActivityError as error:
-        workflow.logger.warning("store did not take the outcome", extra={"error": str(error.cause)})
+    except FailureError as error:
+        workflow.logger.warning("store did not take the outcome", extra={"error": str(error)})
     else:
         return answer
     answer = await workflow.execute_activity(
