@@ -2,7 +2,6 @@
 
 from datetime import timedelta
 
-import orjson
 from pydantic import JsonValue
 from pydantic_monty import (
     AsyncMonty,
@@ -16,7 +15,7 @@ from pydantic_monty import (
 )
 from temporalio import activity
 
-from activities.json_values import NotJsonError, checked_json
+from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
@@ -26,6 +25,7 @@ MAX_MEMORY_BYTES = 256 * 1024 * 1024
 MAX_OUTPUT_BYTES = 8 * 1024 * 1024
 MAX_PRINTED_BYTES = 1024 * 1024
 
+_ENCODE_RESULT = "import json as _json\n_json.dumps(result)"
 _MARGIN = timedelta(seconds=2)
 _SHORTEST = timedelta(seconds=0.1)
 _SHOWN_TRACEBACK_CHARS = 8_000
@@ -85,23 +85,22 @@ class CodeActivities:
             max_memory=self._max_memory_bytes,
         )
 
-    def _output(self, result: object) -> JsonValue:
-        """Return the result if it is JSON and not too large."""
-        try:
-            value = checked_json(result)
-        except NotJsonError as error:
-            raise TaskFailedError(f"{error}", type="InvalidResult", retryable=True) from None
-        size = _size(value)
+    def _output(self, text: str) -> JsonValue:
+        """Return the value that a JSON text holds, unless it is too large."""
+        size = len(text.encode())
         if size > self._max_output_bytes:
             raise TaskFailedError(
                 f"result has {size} bytes, more than the {self._max_output_bytes} allowed",
                 type="ResultTooLarge",
             )
-        return value
+        try:
+            return parse_json(text)
+        except NotJsonError as error:
+            raise _not_json(str(error)) from None
 
 
-async def _run(session: AsyncMontySession, parameters: PythonCodeParameters) -> object:
-    """Run the code in a fresh session and read its ``result``."""
+async def _run(session: AsyncMontySession, parameters: PythonCodeParameters) -> str:
+    """Run the code in a fresh session and return its ``result`` as JSON."""
     printed = CollectString(MAX_PRINTED_BYTES)
     try:
         await session.feed_run(
@@ -114,16 +113,27 @@ async def _run(session: AsyncMontySession, parameters: PythonCodeParameters) -> 
             f"input_data cannot enter the sandbox: {error}", type="InvalidParameters"
         ) from None
     try:
-        result: object = await session.feed_run("result", print_callback=printed)
+        # Encoded inside: values of other types would cross the border as text that describes them.
+        text: str = await session.feed_run(_ENCODE_RESULT, print_callback=printed)
     except MontyRuntimeError as error:
-        if isinstance(error.exception(), NameError):
-            raise TaskFailedError("the code assigned no `result`", type="NoResult") from None
-        raise _authors_failure(error) from None
-    except ValueError as error:
-        raise TaskFailedError(
-            f"result cannot leave the sandbox: {error}", type="InvalidResult"
-        ) from None
-    return result
+        raise _unreadable(error) from None
+    return text
+
+
+def _unreadable(error: MontyRuntimeError) -> TaskFailedError:
+    """Return why there is no result, or none that JSON can hold."""
+    match error.exception():
+        case NameError():
+            return TaskFailedError("the code assigned no `result`", type="NoResult", retryable=True)
+        case TypeError() | ValueError() | RecursionError():
+            return _not_json(error.display("msg"))
+        case _:
+            return _authors_failure(error)
+
+
+def _not_json(why: str) -> TaskFailedError:
+    """Return the failure of a result that is not JSON."""
+    return TaskFailedError(f"result is not JSON: {why}", type="InvalidResult", retryable=True)
 
 
 def _authors_failure(error: MontyRuntimeError | MontySyntaxError) -> TaskFailedError:
@@ -146,11 +156,3 @@ def _crash(error: MontyCrashedError) -> TaskFailedError:
     if error.timed_out:
         return TaskFailedError("the code did not stop at its time limit", type="TimeoutError")
     return TaskFailedError(f"the sandbox died: {error}", type="SandboxCrashed", retryable=True)
-
-
-def _size(value: JsonValue) -> int:
-    """Return how many bytes the value has as JSON, nearly."""
-    try:
-        return len(orjson.dumps(value))
-    except TypeError:  # integers of more than 64 bits
-        return len(str(value))

@@ -10,7 +10,7 @@ from temporalio import activity
 
 from activities import pdf_reader
 from activities.data_urls import DataUrl, read_data_url
-from activities.exchange import exchange, shown_url
+from activities.exchange import exchange, is_web_url, shown_url
 from activities.parameters import parameters_of
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
@@ -86,7 +86,7 @@ class DocumentActivities:
             request = self._client.build_request("GET", url)
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:
             raise TaskFailedError(f"{error}", type="InvalidDocumentUrl") from None
-        if request.url.scheme not in {"http", "https"} or not request.url.host:
+        if not is_web_url(request.url):
             raise TaskFailedError(
                 "document_url must be an http, https or data: URL", type="InvalidDocumentUrl"
             )

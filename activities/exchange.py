@@ -102,6 +102,12 @@ async def _read(
     )
 
 
+def is_web_url(url: httpx.URL) -> bool:
+    """Return whether the URL names an http or https service, with a port that exists."""
+    has_port = url.port is None or 0 < url.port < 65_536
+    return url.scheme in {"http", "https"} and bool(url.host) and has_port
+
+
 def shown_url(url: httpx.URL) -> str:
     """Return the URL for messages: without credentials, query and fragment, which may be secret."""
     bare = str(url.copy_with(userinfo=b"", query=None, fragment=None))

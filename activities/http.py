@@ -9,7 +9,7 @@ import httpx
 from pydantic import JsonValue
 from temporalio import activity
 
-from activities.exchange import Answer, exchange, shown_url
+from activities.exchange import Answer, exchange, is_web_url, shown_url
 from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
 from contracts.messages import TaskCall
@@ -77,7 +77,7 @@ def _request(
         url = httpx.URL(parameters.url)
         query = [pair for key, value in parameters.query.items() for pair in _pairs(key, value)]
         url = url.copy_merge_params(query) if query else url
-        if url.scheme not in {"http", "https"} or not url.host:
+        if not is_web_url(url):
             raise TaskFailedError(
                 f"{shown_url(url)!r} is not an http or https URL", type="InvalidRequest"
             )

@@ -35,14 +35,13 @@ class Receiver:
 
     def answer(self, path: str, key: str, body: object) -> tuple[int, object]:
         """Take one report and return status and body of the answer."""
+        status, said = 404, {"error": "no such desk"}
         with self._lock:
             earlier = [report for report in self.reports if report.path == path]
             if path == "/register" and len(earlier) < UNAVAILABLE_AT_FIRST:
                 status, said = 503, {"error": "the register is starting, try again"}
             elif path in {"/register", "/review"}:
-                status, said = 201, {"accepted": True, "number": f"R-{1000 + len(self.reports)}"}
-            else:
-                status, said = 404, {"error": "no such desk"}
+                status, said = 201, {"number": f"R-{1000 + len(self.reports)}"}
             self.reports.append(Report(path, key, body, status))
         return status, said
 
