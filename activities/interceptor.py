@@ -1,0 +1,250 @@
+"""Around every activity: shows its attempts in the read model, and says its failures our way.
+
+Source: docs/ARCHITECTURE.md, "The read model"; docs/decisions/0008-group-commit-and-fencing.md.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, cast
+
+from pydantic import JsonValue
+from temporalio import activity
+from temporalio.exceptions import ApplicationError
+from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
+
+from activities.failures import WORKER_LOST, activity_failure, task_error
+from contracts.messages import TaskCall, TaskError, TaskReply
+from flows.canonical import canonical_bytes
+from flows.errors import EngineError, ExecutionSupersededError, StoreUnavailableError
+from flows.executors.catalogue import executor_named
+from flows.executors.spec import Kind
+from store.models import ProcessingStatus
+from store.projection import Projection
+
+HEARTBEAT_EVERY = timedelta(seconds=3)
+STORE_RETRY_EVERY = timedelta(milliseconds=500)
+SHARE_OF_TIMEOUT_FOR_STORE = 0.5
+TRAVELS_THROUGH_STORE_BYTES = 12 * 1024
+"""Results near this size and above leave the history through the store: without it they are lost,
+and the effect with them."""
+
+logger = logging.getLogger(__name__)
+
+
+class ProjectionInterceptor(Interceptor):
+    """Wraps every activity of a worker."""
+
+    def __init__(self, projection: Projection) -> None:
+        """Borrow the process's projection."""
+        self._projection = projection
+
+    def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
+        """Put ourselves in front of the next interceptor."""
+        return _Inbound(next, self._projection)
+
+
+class _Inbound(ActivityInboundInterceptor):
+    """Handles one activity at a time, as the SDK calls it."""
+
+    def __init__(self, next: ActivityInboundInterceptor, projection: Projection) -> None:
+        super().__init__(next)
+        self._projection = projection
+
+    async def execute_activity(self, input: ExecuteActivityInput) -> Any:
+        """Run an attempt; a task's reply is wrapped, every failure becomes an ApplicationError."""
+        call = input.args[0] if input.args and isinstance(input.args[0], TaskCall) else None
+        attempt = activity.info().attempt
+        try:
+            if call is None:
+                return await super().execute_activity(input)
+            async with _heartbeats():
+                return await self._attempt(call, attempt, input)
+        except ApplicationError as error:
+            raise activity_failure(error, call, attempt) from error.__cause__
+        except Exception as error:
+            if not isinstance(error, EngineError):
+                logger.warning("activity failed", exc_info=True)
+            raise activity_failure(error, call, attempt) from None
+
+    async def _attempt(
+        self, call: TaskCall, attempt: int, input: ExecuteActivityInput
+    ) -> TaskReply:
+        """Run one attempt of a task between its two writes."""
+        report = _Report(self._projection, call, attempt, datetime.now(UTC), _is_instant(call))
+        await report.open()
+        try:
+            output = cast("JsonValue", await super().execute_activity(input))
+        except asyncio.CancelledError:
+            await self._cancelled(report)
+            raise
+        except Exception as error:
+            await report.close(ProcessingStatus.FAILED, error=task_error(error))
+            raise
+        encoded = canonical_bytes(output)
+        digest = sha256(encoded).hexdigest()
+        completed_at = await report.close(
+            ProcessingStatus.COMPLETED,
+            output=output,
+            digest=digest,
+            must_wait=len(encoded) >= TRAVELS_THROUGH_STORE_BYTES,
+        )
+        return TaskReply(
+            output=output,
+            output_digest=digest,
+            attempt=attempt,
+            started_at=report.started_at,
+            completed_at=completed_at,
+        )
+
+    async def _cancelled(self, report: "_Report") -> None:
+        """Show why an attempt was cancelled; a worker that goes away is not the task's end."""
+        details = activity.cancellation_details()
+        if details is not None and details.worker_shutdown:
+            lost = TaskError(message="the worker shut down", type=WORKER_LOST)
+            await report.close(ProcessingStatus.FAILED, error=lost)
+            raise ApplicationError(lost.message, lost.model_dump(), type=lost.type)
+        if details is None or details.cancel_requested:
+            await report.close(ProcessingStatus.CANCELLED)
+
+
+@dataclass(slots=True)
+class _Report:
+    """What one attempt says about itself.
+
+    Attributes:
+        is_instant: Written once, at its end: it has no effect that a refused opening could stop.
+    """
+
+    projection: Projection
+    call: TaskCall
+    attempt: int
+    started_at: datetime
+    is_instant: bool
+
+    async def open(self) -> None:
+        """Show the attempt as running, or stop it before it does anything.
+
+        While the store is down the attempt waits for it, so that an outage costs no attempt unless
+        it lasts half of the attempt's timeout.
+
+        Raises:
+            ExecutionSupersededError: A newer generation owns the execution.
+            StoreUnavailableError: Still down; Temporal tries again.
+        """
+        if self.is_instant:
+            return
+        await _patiently(
+            lambda: self.projection.open_attempt(
+                self.call, self.attempt, activity.info().workflow_run_id, self.started_at
+            ),
+            self._patience(),
+        )
+
+    async def close(
+        self,
+        status: ProcessingStatus,
+        *,
+        output: JsonValue = None,
+        digest: str = "",
+        error: TaskError | None = None,
+        must_wait: bool = False,
+    ) -> datetime:
+        """Show how the attempt ended, and return when.
+
+        What had an effect must not be repeated for want of a row: there a write that fails is only
+        logged, and settling repairs it. Instant work is repeated instead.
+        """
+        completed_at = datetime.now(UTC)
+
+        async def write() -> None:
+            await self.projection.close_attempt(
+                self.call,
+                self.attempt,
+                status,
+                output=output,
+                digest=digest,
+                error=error,
+                started_at=self.started_at,
+                completed_at=completed_at,
+                run_id=activity.info().workflow_run_id,
+                was_opened=not self.is_instant,
+            )
+
+        must_wait = must_wait or self.is_instant
+        try:
+            await _patiently(write, self._patience() if must_wait else timedelta(0))
+        except Exception as fault:
+            if self.is_instant and isinstance(fault, EngineError):
+                raise
+            _log_unreported(self.call, self.attempt, fault)
+        return completed_at
+
+    def _patience(self) -> timedelta:
+        """Return how long this attempt may still wait for the store."""
+        timeout = activity.info().start_to_close_timeout or timedelta(seconds=10)
+        return timeout * SHARE_OF_TIMEOUT_FOR_STORE - (datetime.now(UTC) - self.started_at)
+
+
+async def _patiently(write: Callable[[], Awaitable[None]], patience: timedelta) -> None:
+    """Write, again and again while the store does not answer, for as long as patience lasts."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience.total_seconds()
+    while True:
+        try:
+            return await write()
+        except StoreUnavailableError:
+            if loop.time() + STORE_RETRY_EVERY.total_seconds() >= deadline:
+                raise
+            await asyncio.sleep(STORE_RETRY_EVERY.total_seconds())
+
+
+@asynccontextmanager
+async def _heartbeats() -> AsyncIterator[None]:
+    """Heartbeat until the end of the block; local activities need none."""
+    info = activity.info()
+    if info.is_local:
+        yield
+        return
+    every = HEARTBEAT_EVERY
+    if info.heartbeat_timeout is not None:
+        every = min(every, info.heartbeat_timeout / 3)
+    beating = asyncio.create_task(_beat(every))
+    try:
+        yield
+    finally:
+        beating.cancel()
+        with suppress(asyncio.CancelledError):
+            await beating
+
+
+async def _beat(every: timedelta) -> None:
+    """Say for ever that the attempt is alive, which is also how a cancellation arrives."""
+    while True:
+        activity.heartbeat()
+        await asyncio.sleep(every.total_seconds())
+
+
+def _is_instant(call: TaskCall) -> bool:
+    """Return whether the call's executor is instant work."""
+    executor = executor_named(call.executor)
+    return executor is not None and executor.kind is Kind.INSTANT
+
+
+def _log_unreported(call: TaskCall, attempt: int, fault: Exception) -> None:
+    """Note that an end is not shown yet."""
+    expected = isinstance(fault, StoreUnavailableError | ExecutionSupersededError)
+    logger.warning(
+        "end of an attempt not recorded; settling will",
+        exc_info=not expected,
+        extra={
+            "flow_execution_id": call.context.flow_execution_id,
+            "task_name": call.task_name,
+            "attempt": attempt,
+            "reason": type(fault).__name__,
+        },
+    )

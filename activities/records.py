@@ -1,0 +1,30 @@
+"""The workflow's word, written into the read model."""
+
+from temporalio import activity
+
+from contracts.messages import (
+    SettleExecutionCall,
+    SettleExecutionReply,
+    SettleTasksCall,
+    SettleTasksReply,
+)
+from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS
+from store.projection import Projection
+
+
+class RecordActivities:
+    """Settles tasks and executions; every call may be repeated."""
+
+    def __init__(self, projection: Projection) -> None:
+        """Borrow the process's projection."""
+        self._projection = projection
+
+    @activity.defn(name=SETTLE_TASKS)
+    async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
+        """Write the workflow's word on some tasks; type ``superseded`` if it no longer counts."""
+        return await self._projection.settle_tasks(call)
+
+    @activity.defn(name=SETTLE_EXECUTION)
+    async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
+        """Close the execution with the workflow's word on it."""
+        return await self._projection.settle_execution(call)
