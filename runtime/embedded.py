@@ -11,18 +11,13 @@ from pathlib import Path
 from google.protobuf.duration_pb2 import Duration
 from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.errors import OperationFailure, PyMongoError
+from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.namespace.v1 import NamespaceConfig
 from temporalio.api.workflowservice.v1 import UpdateNamespaceRequest
 from temporalio.service import RPCError
 
-from contracts.names import (
-    FLOW_EXECUTION_ID,
-    FLOW_ID,
-    FLOW_VERSION,
-    INTERACTIVE_WORKFLOW_ID,
-    ORGANIZATION_ID,
-)
 from runtime.binaries import mongod_binary, temporal_binary
+from runtime.gateway import SEARCH_ATTRIBUTES
 from runtime.process import ManagedProcess
 from runtime.readiness import LOOPBACK, await_answer
 from runtime.temporal import connect
@@ -35,13 +30,6 @@ _NOT_INITIALIZED = 94
 _DRIVER_PATIENCE_MS = 500
 
 _SQLITE_PRAGMAS = ("journal_mode=wal", "synchronous=full")
-_SEARCH_ATTRIBUTES = {
-    ORGANIZATION_ID: "Keyword",
-    FLOW_ID: "Keyword",
-    FLOW_VERSION: "Int",
-    FLOW_EXECUTION_ID: "Keyword",
-    INTERACTIVE_WORKFLOW_ID: "Keyword",
-}
 # An idle server polls its queues 20 times a second by default, so it answers in steps of 50 ms.
 _DYNAMIC_CONFIG = {
     "history.transferProcessorMaxPollRPS": "100000",
@@ -110,7 +98,7 @@ class EmbeddedTemporal:
             options += ["--ui-ip", LOOPBACK, "--ui-port", str(ui_port), "--ui-disable-news-fetch"]
         for pragma in _SQLITE_PRAGMAS:
             options += ["--sqlite-pragma", pragma]
-        options += _assignments("--search-attribute", _SEARCH_ATTRIBUTES)
+        options += _assignments("--search-attribute", _search_attribute_types())
         return options + _assignments("--dynamic-config-value", _DYNAMIC_CONFIG)
 
 
@@ -195,6 +183,12 @@ class EmbeddedMongo:
             "--nounixsocket",
             "--quiet",
         ]
+
+
+def _search_attribute_types() -> dict[str, str]:
+    """Return the type of each of our search attributes, in the command's spelling."""
+    names = {name: IndexedValueType.Name(value) for name, value in SEARCH_ATTRIBUTES.items()}
+    return {name: kind.removeprefix("INDEXED_VALUE_TYPE_").title() for name, kind in names.items()}
 
 
 def _assignments(option: str, values: Mapping[str, str]) -> list[str]:

@@ -57,7 +57,7 @@ RECONCILIATION_TIMEOUT = timedelta(minutes=10)
 MAX_SUMMARY_BYTES = 200
 
 _KEYWORD = SearchAttributeKey.for_keyword
-_SEARCH_ATTRIBUTES = {
+SEARCH_ATTRIBUTES = {
     ORGANIZATION_ID: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     FLOW_ID: IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     FLOW_VERSION: IndexedValueType.INDEXED_VALUE_TYPE_INT,
@@ -216,7 +216,7 @@ class Gateway:
     async def ensure_search_attributes(self) -> None:
         """Create those of our search attributes that the namespace lacks."""
         async with _translated():
-            for name, value_type in _SEARCH_ATTRIBUTES.items():
+            for name, value_type in SEARCH_ATTRIBUTES.items():
                 await self._ensure_search_attribute(name, value_type)
 
     async def _ensure_search_attribute(

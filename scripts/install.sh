@@ -39,4 +39,4 @@ if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>
     "$python" -m venv "$venv"
 fi
 say "installing packages into $venv"
-PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+PYTHONWARNINGS=ignore "$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable '.[dev]'

@@ -1,0 +1,182 @@
+"""Composition root of the worker process: ``python worker.py``."""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
+from typing import Any
+
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from activities.code import CodeActivities, sandbox
+from activities.data import DataActivities
+from activities.documents import DocumentActivities
+from activities.egress import guarded_client
+from activities.http import HttpActivities
+from activities.interceptor import ProjectionInterceptor
+from activities.reconciliation import ReconciliationActivities
+from activities.records import RecordActivities
+from flows.errors import StartUpError, TemporalUnavailableError
+from operations.aftermath import Aftermath
+from operations.definitions import Definitions
+from operations.reconciliation import Reconciler
+from operations.starting import Starter
+from runtime.gateway import Gateway
+from runtime.logs import configure_logs
+from runtime.mongo import Mongo
+from runtime.settings import Settings, load_settings
+from runtime.shutdown import run_until_signalled, unless_stopped
+from runtime.temporal import connect, worker_runtime, workflow_runner
+from runtime.waiting import once_available
+from store.executions import ExecutionRepository
+from store.flows import FlowRepository
+from store.indexes import ensure_indexes
+from store.projection import Projection
+from store.task_executions import TaskExecutionRepository
+from workflows.flow_execution import FlowExecutionWorkflow
+from workflows.iteration import IterationWorkflow
+from workflows.reconciliation import ReconciliationWorkflow
+
+WORKFLOWS: Sequence[type] = (FlowExecutionWorkflow, IterationWorkflow, ReconciliationWorkflow)
+
+MAX_CACHED_WORKFLOWS = 2_000
+MAX_CONCURRENT_ACTIVITIES = 200
+GRACE = timedelta(seconds=10)
+
+Activity = Callable[..., Any]
+
+logger = logging.getLogger("worker")
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Work until told to stop; what runs then may finish within the grace period.
+
+    Temporal and MongoDB may both be down at first: it waits for them, and says so.
+    """
+    async with AsyncExitStack() as stack:
+        mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+        stack.callback(mongo.close)
+        client = await unless_stopped(stop, _prepared(settings, mongo))
+        if client is None:
+            return
+        gateway = Gateway(client, settings.task_queue)
+        projection = Projection(mongo.database)
+        activities = [
+            *_record_activities(mongo, gateway, projection),
+            *await stack.enter_async_context(_task_activities(settings)),
+        ]
+        worker = _worker(settings, client, projection, activities)
+        running = asyncio.ensure_future(worker.run())
+        logger.info("working", extra={"task_queue": settings.task_queue, "pid": os.getpid()})
+        try:
+            await unless_stopped(stop, asyncio.shield(running))
+        finally:
+            logger.info("stopping")
+            await worker.shutdown()
+            await running
+
+
+async def _prepared(settings: Settings, mongo: Mongo) -> Client:
+    """Return a connected client, once MongoDB has its indexes and Temporal what we need there."""
+    await once_available("MongoDB", lambda: ensure_indexes(mongo.database))
+    runtime = worker_runtime(settings.metrics_port, settings.log_level)
+
+    async def connected() -> Client:
+        try:
+            return await connect(
+                settings.temporal_address,
+                settings.temporal_namespace,
+                storage_driver=mongo.storage_driver(),
+                runtime=runtime,
+            )
+        except RuntimeError as error:
+            raise TemporalUnavailableError(f"Temporal does not answer: {error}") from error
+
+    client = await once_available("Temporal", connected)
+    gateway = Gateway(client, settings.task_queue)
+
+    async def prepare() -> None:
+        await gateway.ensure_search_attributes()
+        await gateway.ensure_schedule(settings.reconcile_interval)
+
+    await once_available("Temporal", prepare)
+    return client
+
+
+def _worker(
+    settings: Settings, client: Client, projection: Projection, activities: Sequence[Activity]
+) -> Worker:
+    """Return the Temporal worker of workflows and activities, eager activities on."""
+    return Worker(
+        client,
+        task_queue=settings.task_queue,
+        workflows=WORKFLOWS,
+        activities=activities,
+        interceptors=[ProjectionInterceptor(projection)],
+        workflow_runner=workflow_runner(sandboxed=settings.sandbox_workflows),
+        max_cached_workflows=MAX_CACHED_WORKFLOWS,
+        max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,
+        max_concurrent_local_activities=MAX_CONCURRENT_ACTIVITIES,
+        disable_eager_activity_execution=False,
+        graceful_shutdown_timeout=GRACE,
+    )
+
+
+def _record_activities(mongo: Mongo, gateway: Gateway, projection: Projection) -> list[Activity]:
+    """Return the activities that keep the read model true."""
+    executions = ExecutionRepository(mongo.database)
+    starter = Starter(
+        flows=FlowRepository(mongo.database),
+        executions=executions,
+        task_executions=TaskExecutionRepository(mongo.database),
+        gateway=gateway,
+        definitions=Definitions(),
+    )
+    reconciler = Reconciler(
+        executions=executions,
+        starter=starter,
+        gateway=gateway,
+        aftermath=Aftermath(projection),
+    )
+    records = RecordActivities(projection)
+    return [
+        records.settle_tasks,
+        records.settle_execution,
+        ReconciliationActivities(reconciler).reconcile,
+    ]
+
+
+@asynccontextmanager
+async def _task_activities(settings: Settings) -> AsyncIterator[list[Activity]]:
+    """Build the activities of task executors, and close what they share in the end."""
+    async with (
+        guarded_client(settings.allowed_private_hosts) as client,
+        sandbox(max_processes=os.cpu_count() or 1) as sandboxes,
+    ):
+        data = DataActivities()
+        yield [
+            data.format_data,
+            data.branch,
+            data.validation,
+            HttpActivities(client).http_request,
+            DocumentActivities(client).doc_to_text,
+            CodeActivities(sandboxes).python_code,
+        ]
+
+
+def main() -> None:
+    """Run a worker until SIGTERM or SIGINT."""
+    try:
+        settings = load_settings()
+    except StartUpError as error:
+        sys.exit(f"perdure: {error.message}")
+    configure_logs(settings.log_format, settings.log_level)
+    run_until_signalled(lambda stop: serve(settings, stop))
+
+
+if __name__ == "__main__":
+    main()
