@@ -1,7 +1,8 @@
 """Composition root of the API process: ``uvicorn --factory api.app:create_app``."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import atexit
+import sys
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
 import httpx
@@ -12,6 +13,7 @@ from api.bodies import BodyLimit
 from api.boundary import Boundary
 from api.errors import install_error_handlers
 from api.openapi import TAGS, PerdureAPI
+from api.readiness import OutsidePart
 from api.routes import (
     flow_executions,
     flow_versions,
@@ -21,9 +23,9 @@ from api.routes import (
     task_executors,
     task_outputs,
 )
-from api.services import Probe, Services
-from api.startup import Preparation
+from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
+from flows.errors import StartUpError
 from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.flows import Flows
@@ -32,6 +34,7 @@ from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.mongo import Mongo
 from runtime.settings import Settings, load_settings
+from runtime.shutdown import settle_interpreter
 from runtime.temporal import connect
 from store.accounts import AccountRepository
 from store.executions import ExecutionRepository
@@ -55,15 +58,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """Return the application; it starts whether or not Temporal and MongoDB answer.
 
     Args:
-        settings: Read from the environment if None, and logs are configured then, too.
-
-    Raises:
-        StartUpError: A setting is malformed.
+        settings: None where the process is ours: then they are read from the environment, logs
+            are configured, and a malformed value ends the process with one line.
     """
-    if settings is None:
-        settings = load_settings()
-        configure_logs(settings.log_format, settings.log_level)
-    chosen = settings
+    chosen = settings or _settings_of_process()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -89,6 +87,16 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     return app
 
 
+def _settings_of_process() -> Settings:
+    try:
+        settings = load_settings()
+    except StartUpError as error:
+        sys.exit(f"perdure: {error.message}")
+    configure_logs(settings.log_format, settings.log_level)
+    atexit.register(settle_interpreter)
+    return settings
+
+
 @asynccontextmanager
 async def _running_services(settings: Settings) -> AsyncIterator[Services]:
     """Build clients and everything on top of them, and close them in the end."""
@@ -103,27 +111,22 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             lazy=True,
         )
         gateway = Gateway(client, settings.task_queue)
-        preparations = _preparations(settings, mongo, gateway)
-        tasks = [asyncio.create_task(each.run()) for each in preparations.values()]
-        stack.push_async_callback(_stopped, tasks)
-        yield _services(settings, mongo, gateway, http, preparations)
+        parts = _outside_parts(settings, mongo, gateway)
+        for part in parts:
+            part.start()
+            stack.push_async_callback(part.stop)
+        yield _services(settings, mongo, gateway, http, parts)
 
 
-async def _stopped(tasks: Sequence[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-def _preparations(settings: Settings, mongo: Mongo, gateway: Gateway) -> dict[str, Preparation]:
+def _outside_parts(settings: Settings, mongo: Mongo, gateway: Gateway) -> list[OutsidePart]:
     async def prepare_temporal() -> None:
         await gateway.ensure_search_attributes()
         await gateway.ensure_schedule(settings.reconcile_interval)
 
-    return {
-        "mongodb": Preparation("mongodb", lambda: ensure_indexes(mongo.database)),
-        "temporal": Preparation("temporal", prepare_temporal),
-    }
+    return [
+        OutsidePart("MongoDB", lambda: ensure_indexes(mongo.database), mongo.is_healthy),
+        OutsidePart("Temporal", prepare_temporal, gateway.is_healthy),
+    ]
 
 
 def _services(
@@ -131,7 +134,7 @@ def _services(
     mongo: Mongo,
     gateway: Gateway,
     http: httpx.AsyncClient,
-    preparations: Mapping[str, Preparation],
+    outside_parts: list[OutsidePart],
 ) -> Services:
     flows_stored = FlowRepository(mongo.database)
     executions_stored = ExecutionRepository(mongo.database)
@@ -156,13 +159,10 @@ def _services(
             gateway=gateway,
             definitions=definitions,
         ),
-        flows=Flows(),
+        flows=Flows(flows=flows_stored, task_outputs=task_outputs_stored, definitions=definitions),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
-        probes={
-            "mongodb": _after(preparations["mongodb"], mongo.is_healthy),
-            "temporal": _after(preparations["temporal"], gateway.is_healthy),
-        },
+        outside_parts=outside_parts,
     )
 
 
@@ -175,12 +175,3 @@ def _token_verifier(settings: Settings, http: httpx.AsyncClient) -> TokenVerifie
     else:
         return None
     return TokenVerifier(keys=keys, audience=settings.jwt_audience, issuer=settings.jwt_issuer)
-
-
-def _after(preparation: Preparation, is_healthy: Probe) -> Probe:
-    """Return a probe that fails until what must exist in the part was made."""
-
-    async def is_ready() -> bool:
-        return preparation.is_done and await is_healthy()
-
-    return is_ready

@@ -1,29 +1,24 @@
 """Who is calling: an API key or a bearer token becomes a ``Caller``."""
 
-from typing import Protocol
 from uuid import UUID
 
 from starlette.datastructures import Headers
 
 from api.tokens import Claims, TokenVerifier
-from flows.errors import InvalidError, UnauthenticatedError, UserInfoNotFoundError
+from flows.errors import (
+    InvalidError,
+    OrganizationNotFoundError,
+    UnauthenticatedError,
+    UserInfoNotFoundError,
+)
 from operations.caller import Caller, Role
-from store.models import ApiKey, Organization, ServiceAccount
+from store.accounts import AccountRepository
+from store.models import Organization
 
 API_KEY_HEADER = "X-API-Key"
 KEY_PREFIX = "saf_"
 
 _READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-class Accounts(Protocol):
-    """What the authenticator needs to know about tenants and their keys."""
-
-    async def find_key(self, token: str) -> tuple[ApiKey, ServiceAccount, Organization] | None:
-        """Return the key that this token belongs to, with its account and organization."""
-
-    async def organization(self, organization_id: str) -> Organization | None:
-        """Return an organization."""
 
 
 class Authenticator:
@@ -35,7 +30,7 @@ class Authenticator:
     Source: docs/api.md, "Credentials".
     """
 
-    def __init__(self, accounts: Accounts, tokens: TokenVerifier | None) -> None:
+    def __init__(self, accounts: AccountRepository, tokens: TokenVerifier | None) -> None:
         """Take the store of keys, and a verifier unless bearer tokens are refused altogether."""
         self._accounts = accounts
         self._tokens = tokens
@@ -78,10 +73,17 @@ class Authenticator:
         organization_id = claims.get("organization_id")
         if organization_id is None and method not in _READING_METHODS:
             raise InvalidError("organization id required")
-        organization = await self._accounts.organization(_canonical(organization_id))
-        if organization is None or not organization.is_active:
-            raise UserInfoNotFoundError("the token names no active organization")
+        organization = await self._active_organization(_canonical(organization_id))
         return Caller(organization_id=organization.id, user_id=user_id, role=role)
+
+    async def _active_organization(self, organization_id: str) -> Organization:
+        try:
+            organization = await self._accounts.organization(organization_id)
+        except OrganizationNotFoundError as error:
+            raise UserInfoNotFoundError("the token's organization does not exist") from error
+        if not organization.is_active:
+            raise UserInfoNotFoundError("the token's organization is inactive")
+        return organization
 
 
 def _user_id(claims: Claims) -> str:

@@ -1,17 +1,16 @@
 """What one API process holds while it serves, and where routes find it."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
 
 from api.auth import Authenticator
+from api.readiness import OutsidePart
 from operations.executions import Executions
 from operations.flows import Flows
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
-
-Probe = Callable[[], Awaitable[bool]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +18,7 @@ class Services:
     """Built once, when the process starts.
 
     Attributes:
-        probes: Name of each outside part, and how to ask whether it answers.
+        outside_parts: What ``/health/ready`` asks.
     """
 
     authenticator: Authenticator
@@ -27,7 +26,7 @@ class Services:
     flows: Flows
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
-    probes: Mapping[str, Probe]
+    outside_parts: Sequence[OutsidePart]
 
 
 def services_of(request: Request) -> Services:

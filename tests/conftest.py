@@ -3,4 +3,6 @@
 pytest_plugins = [
     "tests.fixtures.temporal",
     "tests.fixtures.mongo",
+    "tests.fixtures.api",
+    "tests.fixtures.working",
 ]

@@ -52,7 +52,7 @@ async def list_flows(
     summary="Create a flow",
     status_code=status.HTTP_201_CREATED,
     response_model=FlowResponse,
-    responses=refusals(400, 409, 413, 422, 500),
+    responses=refusals(400, 403, 409, 413, 422, 500),
 )
 async def create_flow(
     body: FlowCreateRequest, expansions: ExpansionsDep, caller: CallerDep, flows: FlowsDep

@@ -33,9 +33,9 @@ async def live() -> Response:
 )
 async def ready(request: Request) -> Response:
     """Answer 200 only while Temporal and MongoDB both answer."""
-    probes = services_of(request).probes
-    answers = await asyncio.gather(*(probe() for probe in probes.values()))
-    silent = [name for name, answered in zip(probes, answers, strict=True) if not answered]
+    parts = services_of(request).outside_parts
+    answers = await asyncio.gather(*(part.is_ready() for part in parts))
+    silent = [part.name for part, answered in zip(parts, answers, strict=True) if not answered]
     if silent:
-        raise UnavailableError(f"{' and '.join(silent)} does not answer", silent=[*silent])
+        raise UnavailableError(f"{' and '.join(silent)} not ready", silent=[*silent])
     return reply({"status": "ready"})

@@ -25,7 +25,7 @@ router = APIRouter(
     "",
     summary="List task executions",
     response_model=ListTaskExecutionsResponse,
-    responses=refusals(422, 500),
+    responses=refusals(404, 422, 500),
 )
 async def list_task_executions(
     caller: CallerDep,

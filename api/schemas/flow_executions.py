@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field, JsonValue
 from typing_extensions import TypedDict
 
-from api.schemas.parameters import AFlowId
+from api.schemas.parameters import AFlowId, AUuid
 from store.models import ExecutionRecord, ExecutionStatus
 
 
@@ -34,16 +34,16 @@ class FlowExecutionResponse(TypedDict):
     ``triggered_task_executor_name`` is set only where the flow has several input tasks.
     """
 
-    id: str
+    id: AUuid
     created_at: datetime
     updated_at: datetime
     modified_by: str
-    flow_id: str
+    flow_id: AUuid
     flow_version: int
     status: ExecutionStatus
     input: dict[str, JsonValue]
-    organization_id: str
-    pricing_config_id: str | None
+    organization_id: AUuid
+    pricing_config_id: AUuid | None
     total_credits: int | None
     triggered_task_executor_name: str | None
     error: ExecutionErrorView | None

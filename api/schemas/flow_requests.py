@@ -60,8 +60,8 @@ class FlowCreateRequest(BaseModel):
 class PatchFlowRequest(BaseModel):
     """Changes to what is not the definition: an absent key stays, a null clears."""
 
-    display_name: str | None = None
-    description: str | None = None
+    display_name: str | None = Field(default=None, min_length=1, max_length=255)
+    description: str | None = Field(default=None, max_length=5_000)
     visibility: JsonValue = None
     settings: FlowSettings | None = None
     status: str | None = None

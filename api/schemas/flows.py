@@ -1,10 +1,12 @@
 """Flows and versions as callers see them."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
 from typing_extensions import TypedDict
 
+from api.schemas.parameters import AUuid
 from flows.errors import Fault
 from operations.flows import DefinitionReport, FlowView
 from store.models import FlowRecord, Page
@@ -22,7 +24,7 @@ class DefinitionFault(TypedDict):
 class FlowResponse(TypedDict):
     """A flow with one of its versions. What was not asked for by a flag is null."""
 
-    id: str
+    id: AUuid
     created_at: datetime
     updated_at: datetime
     modified_by: str
@@ -31,7 +33,7 @@ class FlowResponse(TypedDict):
     version: int
     status: str
     is_latest: bool
-    organization_id: str
+    organization_id: AUuid
     visibility: JsonValue
     definition: dict[str, JsonValue]
     settings: dict[str, JsonValue] | None
@@ -157,11 +159,11 @@ def validation_view(report: DefinitionReport) -> FlowValidationResponse:
     }
 
 
-def clone_info_view(external_executors: list[str]) -> FlowCloneInfoResponse:
+def clone_info_view(external_executors: Sequence[str]) -> FlowCloneInfoResponse:
     """Return which external executors feed a flow."""
     return {
         "has_external_input_tasks": bool(external_executors),
-        "external_input_task_names": external_executors,
+        "external_input_task_names": list(external_executors),
     }
 
 

@@ -2,12 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Annotated, TypeVar
+from uuid import UUID
 
 from fastapi import Query
 from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
 from pydantic import WithJsonSchema as Shown
 from pydantic_core import PydanticCustomError, PydanticKnownError
-from uuid import UUID
 
 from contracts.names import FlowExecutionId, FlowId
 from flows.errors import InvalidError

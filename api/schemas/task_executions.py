@@ -1,11 +1,13 @@
 """Task executions as callers see them."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from pydantic import JsonValue
 from typing_extensions import TypedDict
 
-from api.schemas.statuses import status_word
+from api.schemas.parameters import AUuid
+from api.schemas.statuses import StaleStatus, TaskExecutionEditedStatus, status_word
 from store.models import ProcessingStatus, TaskExecutionRecord
 
 
@@ -15,8 +17,8 @@ class TaskExecutionAPI(TypedDict):
     ``status`` sums up ``processing_status`` and ``stale_status`` in one word.
     """
 
-    id: str
-    flow_execution_id: str
+    id: AUuid
+    flow_execution_id: AUuid
     task_execution_idx: int
     task_name: str
     created_at: datetime
@@ -24,12 +26,12 @@ class TaskExecutionAPI(TypedDict):
     modified_by: str
     status: str
     processing_status: ProcessingStatus
-    edited_status: str
-    stale_status: str
+    edited_status: TaskExecutionEditedStatus
+    stale_status: StaleStatus
     input: JsonValue
     output: JsonValue
     error: JsonValue
-    organization_id: str
+    organization_id: AUuid
     source_task_executions: JsonValue
     started_at: datetime | None
     completed_at: datetime | None
@@ -60,8 +62,8 @@ def task_execution_view(record: TaskExecutionRecord) -> TaskExecutionAPI:
         "modified_by": record.modified_by,
         "status": status_word(record.processing_status, record.stale_status),
         "processing_status": record.processing_status,
-        "edited_status": record.edited_status,
-        "stale_status": record.stale_status,
+        "edited_status": TaskExecutionEditedStatus(record.edited_status),
+        "stale_status": StaleStatus(record.stale_status),
         "input": record.input,
         "output": record.output,
         "error": record.error,
@@ -73,6 +75,6 @@ def task_execution_view(record: TaskExecutionRecord) -> TaskExecutionAPI:
     }
 
 
-def task_execution_list(records: list[TaskExecutionRecord]) -> ListTaskExecutionsResponse:
+def task_execution_list(records: Iterable[TaskExecutionRecord]) -> ListTaskExecutionsResponse:
     """Return task executions with their tags."""
     return {"task_executions": [{**task_execution_view(record), "tags": []} for record in records]}

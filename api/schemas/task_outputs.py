@@ -5,45 +5,46 @@ from datetime import datetime
 from pydantic import JsonValue
 from typing_extensions import TypedDict
 
-from api.schemas.statuses import status_word
+from api.schemas.parameters import AUuid
+from api.schemas.statuses import StaleStatus, TaskOutputEditedStatus, status_word
 from store.models import ProcessingStatus, TaskOutputRecord
 
 
 class TaskOutputAPI(TypedDict):
     """What became of a task as a whole; of an iteration, the list over its items."""
 
-    id: str
-    flow_execution_id: str
+    id: AUuid
+    flow_execution_id: AUuid
     task_name: str
     summary: JsonValue
     output: JsonValue
     tags: list[str] | dict[str, JsonValue] | None
     status: str
     processing_status: ProcessingStatus
-    edited_status: str
-    stale_status: str
+    edited_status: TaskOutputEditedStatus
+    stale_status: StaleStatus
     error: dict[str, JsonValue] | None
     created_at: datetime
     updated_at: datetime
     modified_by: str
     flow_version: int | None
-    organization_id: str
+    organization_id: AUuid
 
 
 class TaskSummaryResponse(TypedDict):
     """A task output without the output."""
 
-    id: str
+    id: AUuid
     created_at: datetime
     updated_at: datetime
     modified_by: str
-    flow_execution_id: str
+    flow_execution_id: AUuid
     task_name: str
     summary: JsonValue
     status: str
     processing_status: ProcessingStatus
-    edited_status: str
-    stale_status: str
+    edited_status: TaskOutputEditedStatus
+    stale_status: StaleStatus
     tags: list[str] | None
     flow_version: int | None
 
@@ -59,8 +60,8 @@ def task_output_view(record: TaskOutputRecord) -> TaskOutputAPI:
         "tags": record.tags,
         "status": status_word(record.processing_status, record.stale_status),
         "processing_status": record.processing_status,
-        "edited_status": record.edited_status,
-        "stale_status": record.stale_status,
+        "edited_status": TaskOutputEditedStatus(record.edited_status),
+        "stale_status": StaleStatus(record.stale_status),
         "error": record.error,
         "created_at": record.created_at,
         "updated_at": record.updated_at,
@@ -82,8 +83,8 @@ def task_summary_view(record: TaskOutputRecord) -> TaskSummaryResponse:
         "summary": record.summary,
         "status": status_word(record.processing_status, record.stale_status),
         "processing_status": record.processing_status,
-        "edited_status": record.edited_status,
-        "stale_status": record.stale_status,
+        "edited_status": TaskOutputEditedStatus(record.edited_status),
+        "stale_status": StaleStatus(record.stale_status),
         "tags": record.tags if isinstance(record.tags, list) else None,
         "flow_version": record.flow_version,
     }
