@@ -30,6 +30,7 @@ _MARKS = {
 _EXECUTION_STYLES = {"completed": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
 _SHOWN_ERROR_CHARS = 160
 _BAR_WIDTH = 20
+_TIME_WIDTH = 7
 
 
 class View(Protocol):
@@ -150,7 +151,8 @@ class Lines(_Closing):
                 self._print(_line(task, now))
         if snapshot.status != self._status:
             self._status = snapshot.status
-            self._print(f"{self._heading}: {self._status} ({shown(snapshot.duration(now))})")
+            took = f" ({shown(snapshot.duration(now))})" if snapshot.is_final else ""
+            self._print(f"{self._heading}: {self._status}{took}")
 
     def note(self, text: str) -> None:
         """Print a passing remark once."""
@@ -183,9 +185,12 @@ def tree(heading: str, snapshot: Snapshot, spinner: Spinner, now: datetime) -> T
             (f"  {shown(snapshot.duration(now))}", "dim"),
         )
     )
-    width = max((len(task.title) for task in snapshot.tasks), default=0)
+    widths = (
+        max((len(task.title) for task in snapshot.tasks), default=0),
+        max((len(task.status) for task in snapshot.tasks), default=0),
+    )
     for task in snapshot.tasks:
-        branch = root.add(_row(task, width, spinner, now))
+        branch = root.add(_row(task, widths, spinner, now))
         for number, error in enumerate(task.errors[-3:], max(1, len(task.errors) - 2)):
             branch.add(
                 Text(_attempt(number, error), style="red" if task.status == "failed" else "dim")
@@ -205,16 +210,19 @@ def shown(duration: timedelta) -> str:
     return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"
 
 
-def _row(task: TaskProgress, width: int, spinner: Spinner, now: datetime) -> RenderableType:
-    """Return one task's line."""
+def _row(
+    task: TaskProgress, widths: tuple[int, int], spinner: Spinner, now: datetime
+) -> RenderableType:
+    """Return one task's line; titles and states are padded to ``widths``."""
     mark, style = _MARKS.get(task.status, ("", "cyan"))
     cells: list[RenderableType] = [
         Text(mark, style=style) if mark else spinner,
-        Text(task.title.ljust(width), style="dim" if style == "dim" else ""),
-        Text(task.status, style=style),
+        Text(task.title.ljust(widths[0]), style="dim" if style == "dim" else ""),
+        Text(task.status.ljust(widths[1]), style=style),
     ]
     duration = task.duration(now)
-    cells.append(Text(shown(duration) if duration is not None else "", style="dim"))
+    time = shown(duration) if duration is not None else ""
+    cells.append(Text(time.rjust(_TIME_WIDTH), style="dim"))
     if task.items_known is not None and task.items_done is not None:
         cells.append(
             ProgressBar(total=task.items_known, completed=task.items_done, width=_BAR_WIDTH)
