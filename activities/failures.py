@@ -84,6 +84,6 @@ def _delay(error: Exception) -> timedelta | None:
     """Return how long the failure itself asks to wait; None leaves it to the policy."""
     if isinstance(error, ApplicationError):
         return error.next_retry_delay
-    if isinstance(error, RateLimitedError | UnavailableError):
+    if isinstance(error, RateLimitedError | UnavailableError | TaskFailedError):
         return error.retry_after
     return None
