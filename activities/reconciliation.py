@@ -1,10 +1,15 @@
 """The activity behind the reconciliation schedule."""
 
+import asyncio
+from datetime import timedelta
+
 from temporalio import activity
 
 from contracts.messages import ReconcileCall, ReconcileReply
 from contracts.names import RECONCILE
 from operations.reconciliation import Reconciler
+
+HEARTBEAT_INTERVAL = timedelta(seconds=2)
 
 
 class ReconciliationActivities:
@@ -16,6 +21,19 @@ class ReconciliationActivities:
 
     @activity.defn(name=RECONCILE)
     async def reconcile(self, call: ReconcileCall) -> ReconcileReply:
-        """Run one bounded round; a worker that dies inside is found out by its heartbeat."""
+        """Run one bounded round.
+
+        It heartbeats all the while: as rounds never overlap, one that died with its worker would
+        otherwise keep the next ones from starting until it timed out.
+        """
+        beating = asyncio.create_task(_beat())
+        try:
+            return await self._reconciler.round(call)
+        finally:
+            beating.cancel()
+
+
+async def _beat() -> None:
+    while True:
         activity.heartbeat()
-        return await self._reconciler.round(call, on_progress=activity.heartbeat)
+        await asyncio.sleep(HEARTBEAT_INTERVAL.total_seconds())

@@ -5,7 +5,6 @@ Source: docs/decisions/0009-reconciler.md.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from enum import StrEnum
 
 from contracts.messages import ReconcileCall, ReconcileReply
@@ -49,16 +48,11 @@ class Reconciler:
         self._gateway = gateway
         self._aftermath = aftermath
 
-    async def round(
-        self, call: ReconcileCall, on_progress: Callable[[], None] = lambda: None
-    ) -> ReconcileReply:
+    async def round(self, call: ReconcileCall) -> ReconcileReply:
         """Look at the open executions whose last look is the longest ago.
 
         An execution that cannot be put right is logged and left for the next round; the others go
         on.
-
-        Args:
-            on_progress: Called after each execution; the activity heartbeats with it.
 
         Raises:
             StoreUnavailableError: The open executions cannot be listed.
@@ -68,9 +62,7 @@ class Reconciler:
 
         async def looked(record: ExecutionRecord) -> Finding:
             async with limit:
-                finding = await self._safely(record)
-                on_progress()
-                return finding
+                return await self._safely(record)
 
         found = await asyncio.gather(*(looked(record) for record in records))
         return ReconcileReply(

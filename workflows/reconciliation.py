@@ -9,6 +9,7 @@ from contracts.messages import ReconcileCall, ReconcileReply
 from contracts.names import RECONCILE, RECONCILIATION
 
 _TIMEOUT = timedelta(minutes=5)
+_HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 _ATTEMPTS = 3
 
 
@@ -28,6 +29,7 @@ class ReconciliationWorkflow:
             call,
             result_type=ReconcileReply,
             start_to_close_timeout=_TIMEOUT,
+            heartbeat_timeout=_HEARTBEAT_TIMEOUT,
             retry_policy=RetryPolicy(maximum_attempts=_ATTEMPTS),
             summary="look at open executions",
         )
