@@ -21,6 +21,7 @@ MAX_RESOLVED_CHARS = 64 * 1024 * 1024
 """Text that resolving one task's parameters may produce; a template can multiply a large output."""
 
 _TEMPLATE = re.compile(r"\{\{([^{}]*)\}\}")
+_UNCLOSED = re.compile(r"\{\{\s*([^{}]{1,300})")
 _STEP = re.compile(r"\.([\w-]+)|\[([0-9]{1,9})\]")
 _INDEX = re.compile(r"[0-9]{1,9}")
 _BOUNDARY = re.compile(r"[.\[\s]")
@@ -62,6 +63,16 @@ def occurrences(value: JsonValue) -> Iterator[Occurrence]:
         for match in _TEMPLATE.finditer(string):
             is_whole = match.start() == 0 and match.end() == len(string)
             yield Occurrence(location, match[1].strip(), is_whole)
+
+
+def unclosed_references(
+    value: JsonValue, task_names: Collection[str]
+) -> Iterator[tuple[Path, str]]:
+    """Yield where braces open before the name of a known task and never close: a likely slip."""
+    for location, string in _strings(value):
+        for match in _UNCLOSED.finditer(_TEMPLATE.sub("", string)):
+            if task_named_in(match[1], task_names) is not None:
+                yield location, match[1]
 
 
 def is_template(value: JsonValue) -> bool:
@@ -132,10 +143,10 @@ def resolve(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
         TaskFailedError: The result would be larger than ``MAX_RESOLVED_CHARS``; type
             ``ParametersTooLarge``, not retryable.
     """
-    return _Resolver(values).resolve(value)
+    return _Resolution(values).of(value)
 
 
-class _Resolver:
+class _Resolution:
     """One resolution: keeps the text of each value, and counts what it produces."""
 
     def __init__(self, values: Mapping[str, JsonValue]) -> None:
@@ -144,14 +155,14 @@ class _Resolver:
         self._uses: dict[str, int] = {}
         self._chars_left = MAX_RESOLVED_CHARS
 
-    def resolve(self, value: JsonValue) -> JsonValue:
+    def of(self, value: JsonValue) -> JsonValue:
         """Resolve a value of any kind."""
         if isinstance(value, str):
             return self._string(value)
         if isinstance(value, dict):
-            return {key: self.resolve(item) for key, item in value.items()}
+            return {key: self.of(item) for key, item in value.items()}
         if isinstance(value, list):
-            return [self.resolve(item) for item in value]
+            return [self.of(item) for item in value]
         return value
 
     def _string(self, string: str) -> JsonValue:
@@ -231,13 +242,8 @@ def _step_into(output: JsonValue, step: str | int) -> JsonValue:
     """Take one step; null where there is nothing to step into."""
     if isinstance(output, list):
         if isinstance(step, int) or _INDEX.fullmatch(step):
-            return _item_at(output, int(step))
+            return output[int(step)] if int(step) < len(output) else None
         return [_step_into(item, step) for item in output]
     if isinstance(output, dict):
         return output.get(str(step))
     return None
-
-
-def _item_at(items: list[JsonValue], index: int) -> JsonValue:
-    """Return an item, null beyond the end."""
-    return items[index] if 0 <= index < len(items) else None

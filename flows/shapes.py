@@ -18,7 +18,8 @@ from flows.suggestions import closest
 EXPANDED_KEYS = ("default_reference_modes", "output_schema", "input_schema", "dynamic_data")
 """Keys of a task that only answers have; dropped when they are sent back."""
 
-_ROOT_KEYS = ("flow_configs", "tasks", "edges", "connections")
+_BODY_KEYS = ("tasks", "edges", "connections")
+_ROOT_KEYS = ("flow_configs", *_BODY_KEYS)
 _ROOT_IGNORED = ("flow", "name", "description", "version", "config", "meta", "groups", "notes")
 _CONFIG_IGNORED = ("groups", "notes")
 _FLOW_CONFIG_IGNORED = ("meta",)
@@ -49,9 +50,11 @@ def read_shape(document: JsonValue, faults: Faults) -> Shape:
         return Shape()
     if "flow_configs" not in document:
         return _read_body(document, document, (), faults)
-    if "tasks" in document:
-        faults.add(("tasks",), "'tasks' stands beside 'flow_configs'; use one", "ambiguous_shape")
-    note_unknown_keys(document, ("flow_configs",), _ROOT_IGNORED, (), faults)
+    for key in _BODY_KEYS:
+        if key in document:
+            reason = f"'{key}' stands beside 'flow_configs', where it is not read"
+            faults.add((key,), reason, "ambiguous_shape")
+    note_unknown_keys(document, ("flow_configs",), (*_ROOT_IGNORED, *_BODY_KEYS), (), faults)
     holder = _only_flow_config(document["flow_configs"], faults)
     if holder is None:
         return Shape()
@@ -94,7 +97,7 @@ def note_unknown_keys(
         if meant is None and not faults.is_full:
             meant = closest(key, [*known_keys, *ignored_keys], cutoff=_TYPO_CUTOFF)
         is_slip = meant is not None and meant not in present and meant not in ignored_keys
-        hint = f", did you mean '{meant}'?" if is_slip else ""
+        hint = f", did you mean '{meant}'?" if meant is not None else ""
         reason = f"unknown key '{key}'{hint}"
         faults.add((*location, key), reason, "unknown_key", rejects=is_slip)
         if meant is not None and is_slip:
@@ -181,7 +184,7 @@ def _read_body(
     body: dict[str, JsonValue], holder: dict[str, JsonValue], prefix: Location, faults: Faults
 ) -> Shape:
     """Read the object that holds the tasks; name and description come from its ``meta``."""
-    known = _ROOT_KEYS[1:] if prefix else _ROOT_KEYS
+    known = _BODY_KEYS if prefix else _ROOT_KEYS
     note_unknown_keys(body, known, _CONFIG_IGNORED if prefix else _ROOT_IGNORED, (), faults)
     if body.get("tasks") is None:
         faults.add(("tasks",), "missing", "missing")

@@ -14,7 +14,14 @@ from flows.iteration import DECIDES_ONCE
 from flows.model import Edge, Flow, Task
 from flows.outputs import output_schemas
 from flows.parameters import parameter_faults
-from flows.references import Occurrence, Reference, occurrences, read_reference, task_named_in
+from flows.references import (
+    Occurrence,
+    Reference,
+    occurrences,
+    read_reference,
+    task_named_in,
+    unclosed_references,
+)
 from flows.schemas import schemas_at
 
 BRANCH = "branch"
@@ -61,6 +68,7 @@ class _Validation:
         }
         sound = {name for name, faults in self._parameter_faults.items() if not faults}
         self._outputs = output_schemas(flow, self._graph, sound)
+        self._has_order = True
         self._faults = Faults()
 
     def run(self) -> Faults:
@@ -73,7 +81,7 @@ class _Validation:
             self._references(task, location)
             self._modes(task, location)
             self._retry(task, location)
-            if self._inputs and task.name not in reachable:
+            if self._inputs and self._has_order and task.name not in reachable:
                 reason = "no input task leads here"
                 self._faults.add(location, reason, "unreachable_task", rejects=False)
         for index, edge in enumerate(self._flow.edges):
@@ -86,7 +94,9 @@ class _Validation:
             self._faults.add(("tasks",), "a flow needs tasks to run", "no_tasks", rejects=False)
         elif not self._inputs and all(executor_named(task.executor) for task in self._flow.tasks):
             self._faults.add(("tasks",), "a flow needs an input task", "no_input_task")
-        self._faults.extend(self._graph.cycles())
+        cycles = self._graph.cycles()
+        self._has_order = not cycles
+        self._faults.extend(cycles)
 
     def _executor(self, task: Task, location: Location) -> None:
         """Rules about one task's executor and its parameters."""
@@ -122,12 +132,20 @@ class _Validation:
                 kind = "unknown_output_field"
                 self._faults.add(place, reason, kind, rejects=False, input=occurrence.text)
 
+        for spot, text in unclosed_references(dict(task.parameters), self._task_by_name):
+            reason = f"'{{{{{text[:80]}' is not closed, so it stays text"
+            place = (*location, "parameters", *spot)
+            self._faults.add(place, reason, "unclosed_reference", rejects=False, input=text)
+
     def _unreadable(self, occurrence: Occurrence, place: Location) -> None:
         """Say why a reference cannot be read."""
         name = task_named_in(occurrence.text, self._task_by_name)
         if name is not None:
             reason = f"'{{{{{occurrence.text}}}}}' is malformed behind '{name}'"
             self._faults.add(place, reason, "malformed_reference", input=occurrence.text)
+            return
+        if not occurrence.text:
+            self._faults.add(place, "nothing stands between the braces", "malformed_reference")
             return
         word = occurrence.text.partition(".")[0]
         reason = f"'{{{{{occurrence.text}}}}}' refers to an unknown task"
