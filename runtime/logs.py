@@ -72,8 +72,9 @@ def configure_logs(log_format: str, level: str, stream: TextIO | None = None) ->
     root.setLevel(level)
     for name in _SERVER_LOGGERS:
         server = logging.getLogger(name)
-        server.handlers.clear()
-        server.propagate = True
+        if server.handlers:  # without any it passes on already, or was switched off
+            server.handlers.clear()
+            server.propagate = True
     for name in ("httpx", "httpcore", "pymongo"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
     logging.captureWarnings(capture=True)

@@ -57,6 +57,17 @@ def test_lines_of_servers_and_libraries_have_the_same_form(stream: io.StringIO, 
     assert json.loads(stream.getvalue())["logger"] == name
 
 
+def test_a_log_that_was_switched_off_stays_off(stream: io.StringIO) -> None:
+    access = logging.getLogger("uvicorn.access")
+    access.handlers.clear()
+    access.propagate = False
+    configure_logs("json", "INFO", stream)
+
+    access.info("GET /")
+
+    assert stream.getvalue() == ""
+
+
 def test_console_lines_end_in_facts(stream: io.StringIO) -> None:
     configure_logs("console", "INFO", stream)
 
