@@ -156,8 +156,16 @@ class _Report:
     ) -> datetime:
         """Show how the attempt ended, and return when.
 
-        What had an effect must not be repeated for want of a row: there a write that fails is only
-        logged, and settling repairs it. Instant work is repeated instead.
+        An attempt does not fail for want of a row: that would repeat its effect. A write that fails
+        is logged, the result travels on with its attempt number, and settling repairs the row.
+
+        Args:
+            must_wait: Whether the result cannot travel on without the store, so that waiting for it
+                is better than losing the work.
+
+        Raises:
+            ExecutionSupersededError: Instant work, which has no opening that could be refused, was
+                done for a generation that no longer counts.
         """
         completed_at = datetime.now(UTC)
 
@@ -175,11 +183,10 @@ class _Report:
                 was_opened=not self.is_instant,
             )
 
-        must_wait = must_wait or self.is_instant
         try:
             await _patiently(write, self._patience() if must_wait else timedelta(0))
         except Exception as fault:
-            if self.is_instant and isinstance(fault, EngineError):
+            if self.is_instant and isinstance(fault, ExecutionSupersededError):
                 raise
             _log_unreported(self.call, self.attempt, fault)
         return completed_at

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from datetime import timedelta
+from datetime import UTC, timedelta
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import PyMongoError
@@ -36,6 +36,7 @@ class Mongo:
         self.client: AsyncIOMotorClient = AsyncIOMotorClient(
             uri,
             tz_aware=True,
+            tzinfo=UTC,
             appname="perdure",
             w="majority",
             journal=True,

@@ -66,7 +66,9 @@ class Projection:
             StoreUnavailableError: Not known to be written: likewise.
         """
         fields = await self._opening(call, run_id, at)
-        await self._group.submit(_row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields))
+        row = _row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields)
+        row.begins = True
+        await self._group.submit(row)
 
     @guarded
     async def close_attempt(
@@ -105,7 +107,9 @@ class Projection:
         }
         if not was_opened:
             fields |= await self._opening(call, run_id, started_at)
-        await self._group.submit(_row(call, attempt, REPORTED, status, fields))
+        row = _row(call, attempt, REPORTED, status, fields)
+        row.begins = not was_opened
+        await self._group.submit(row)
 
     @guarded
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:

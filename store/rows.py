@@ -53,6 +53,8 @@ class RowWrite:
         rank: What this write brings; rows that have it already stay as they are.
         fields: What is set besides status and times; values encoded.
         is_full: Whether the generation discards every earlier result.
+        begins: Whether this is the first that is heard of the attempt, so that those before it must
+            have rows by now.
         idx: Position among the task's rows; None until it is known.
     """
 
@@ -65,6 +67,7 @@ class RowWrite:
     status: ProcessingStatus
     fields: Document
     is_full: bool = True
+    begins: bool = False
     idx: int | None = None
 
     @property
@@ -218,18 +221,19 @@ class RowWriter:
 
 
 def _lost_before(write: RowWrite, at: datetime) -> list[RowWrite]:
-    """Return rows for the attempts before one that opens, so that none is missing or stays open.
+    """Return rows for the attempts before one that begins, so that none is missing or stays open.
 
     Attempts that reported keep their report. Retries of items have no number of their own to be
     found by, so ``_make_way`` closes those that are there.
     """
-    if write.rank != RUNNING or write.item is not None:
+    if not write.begins or write.item is not None:
         return []
     first = max(1, write.attempt - MAX_FILLED_ATTEMPTS)
     return [
         replace(
             write,
             attempt=attempt,
+            begins=False,
             idx=None,
             rank=REPORTED,
             status=ProcessingStatus.FAILED,
@@ -252,7 +256,7 @@ def _make_way(write: RowWrite, at: datetime) -> list[UpdateMany]:
     if context.generation > 1:
         older = {**place, "generation": {"$lt": context.generation}}
         operations.append(UpdateMany(older, {"$set": {"live": False, "updated_at": at}}))
-    if write.attempt > 1 and write.rank == RUNNING and write.item is not None:
+    if write.attempt > 1 and write.begins and write.item is not None:
         unreported = {
             **place,
             "generation": context.generation,

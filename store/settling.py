@@ -242,6 +242,7 @@ class Settling:
             status=_STATUS[task.state],
             fields=fields,
             is_full=fence.is_full,
+            begins=held is None,
         )
 
     async def _write(self, writes: Sequence[RowWrite]) -> None:
