@@ -9,6 +9,7 @@ from contracts.names import flow_workflow_id
 from flows.canonical import digest
 from flows.errors import (
     ConflictError,
+    FlowExecutionNotFoundError,
     FlowNotFoundError,
     InvalidError,
     UnavailableError,
@@ -110,7 +111,10 @@ class Executions:
             after, before = getattr(query, f"{name}_after"), getattr(query, f"{name}_before")
             if after is not None and before is not None and after > before:
                 raise InvalidError(f"{name}_after is later than {name}_before")
-        return await self._executions.list(caller.organization_id, query)
+        try:
+            return await self._executions.list(caller.organization_id, query)
+        except FlowExecutionNotFoundError as error:
+            raise InvalidError("start_from_execution_id is none of this flow's") from error
 
     async def cancel(self, caller: Caller, flow_execution_id: str) -> None:
         """Ask an execution to stop; one that has ended, or is stopping, stays as it is.

@@ -101,8 +101,6 @@ async def _execution_query(
     updated_after: AnInstant | None = None,
     updated_before: AnInstant | None = None,
 ) -> ExecutionQuery:
-    _require_order("created", created_after, created_before)
-    _require_order("updated", updated_after, updated_before)
     return ExecutionQuery(
         flow_id=flow_id,
         statuses=_statuses("status", status),
@@ -121,11 +119,6 @@ async def _execution_query(
 
 
 ExecutionQueryDep = Annotated[ExecutionQuery, Depends(_execution_query)]
-
-
-def _require_order(name: str, after: AnInstant | None, before: AnInstant | None) -> None:
-    if after is not None and before is not None and after > before:
-        raise InvalidError(f"{name}_after is later than {name}_before")
 
 
 def _statuses(name: str, words: list[str] | None) -> tuple[ExecutionStatus, ...]:

@@ -142,15 +142,15 @@ async def test_versions_stored_at_once_get_numbers_of_their_own(platform: Platfo
 
 
 async def test_a_version_tells_what_its_executions_yielded(
-    working: None, platform: Platform
+    working: Platform,
 ) -> None:
-    execution = await platform.completed(a_flow(task("a")), {"text": "hello"})
+    execution = await working.completed(a_flow(task("a")), {"text": "hello"})
     shown = await execution.shown()
     path = f"/api/flows/{shown['flow_id']}"
-    await platform.client.put(f"{path}/definition", json={"definition": a_flow(task("b"))})
+    await working.client.put(f"{path}/definition", json={"definition": a_flow(task("b"))})
 
-    first = (await platform.client.get(f"{path}/versions/1/summary")).json()
-    second = (await platform.client.get(f"{path}/versions/2/summary")).json()
+    first = (await working.client.get(f"{path}/versions/1/summary")).json()
+    second = (await working.client.get(f"{path}/versions/2/summary")).json()
 
     row = next(row for row in first if row["task_name"] == "a")
     assert row["summary"] == {"value": {"text": "hello"}}

@@ -120,20 +120,24 @@ async def test_an_audience_nobody_asked_for_is_no_fault() -> None:
     assert found["aud"] == "anything"
 
 
+def rsa_jwk() -> dict[str, Any]:
+    return RSAAlgorithm.to_jwk(RSA_KEY.public_key(), as_dict=True)
+
+
+def ec_jwk() -> dict[str, Any]:
+    return ECAlgorithm.to_jwk(EC_KEY.public_key(), as_dict=True)
+
+
 class Provider:
     """An identity provider that publishes keys and counts who asks for them."""
 
-    def __init__(self, **key_by_id: object) -> None:
-        self.key_by_id = key_by_id
+    def __init__(self, **jwk_by_id: Callable[[], dict[str, Any]]) -> None:
+        self.jwk_by_id = jwk_by_id
         self.asked = 0
         self.answer: Callable[[], httpx.Response] = self._published
 
     def _published(self) -> httpx.Response:
-        keys = [
-            {**(RSAAlgorithm if kid.startswith("rsa") else ECAlgorithm).to_jwk(key, as_dict=True)}
-            | {"kid": kid}
-            for kid, key in self.key_by_id.items()
-        ]
+        keys = [{**jwk(), "kid": kid} for kid, jwk in self.jwk_by_id.items()]
         return httpx.Response(200, json={"keys": keys})
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -152,7 +156,7 @@ def signed(kid: str) -> str:
 
 
 async def test_published_keys_are_fetched_once_and_chosen_by_id() -> None:
-    provider = Provider(rsa1=RSA_KEY.public_key(), ec1=EC_KEY.public_key())
+    provider = Provider(rsa1=rsa_jwk, ec1=ec_jwk)
     verifier = provider.verifier()
 
     for kid in ("rsa1", "ec1", "rsa1"):
@@ -162,7 +166,7 @@ async def test_published_keys_are_fetched_once_and_chosen_by_id() -> None:
 
 
 async def test_invented_key_ids_do_not_make_us_fetch_again_and_again() -> None:
-    provider = Provider(rsa1=RSA_KEY.public_key())
+    provider = Provider(rsa1=rsa_jwk)
     verifier = provider.verifier()
 
     for number in range(5):
@@ -192,7 +196,7 @@ async def test_a_provider_that_does_not_answer_is_not_the_callers_fault(
 
 
 async def test_keys_are_asked_for_again_after_a_failure() -> None:
-    provider = Provider(rsa1=RSA_KEY.public_key())
+    provider = Provider(rsa1=rsa_jwk)
     healthy, provider.answer = provider.answer, lambda: httpx.Response(503)
     verifier = provider.verifier()
     with pytest.raises(UnavailableError):

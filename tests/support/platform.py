@@ -31,9 +31,10 @@ class Platform:
         return cast(Json, response.json())
 
     async def started(
-        self, flow_id: JsonValue, input: Json | None = None, **headers: str
+        self, flow_id: JsonValue, input: Json | None = None, *, key: str | None = None
     ) -> "Execution":
-        """Create an execution of a flow."""
+        """Create an execution of a flow, under an idempotency key if there is one."""
+        headers = {} if key is None else {"Idempotency-Key": key}
         body = {"flow_id": flow_id, "input": {"text": "hello"} if input is None else input}
         response = await self.client.post("/api/flow-executions", json=body, headers=headers)
         assert response.status_code == 201, response.text
