@@ -15,7 +15,7 @@ from runtime.gateway import Described, RunStatus
 from runtime.history import RunHistory, TaskHistory
 from store.models import ExecutionRecord, ExecutionStatus
 from store.projection import Projection
-from workflows.failures import failed_attempt, task_error
+from workflows.failures import task_error
 
 MAX_ROWS_A_CALL = 500
 
@@ -138,8 +138,7 @@ def attempt_that_ended(task: TaskHistory) -> int | None:
     """Return the attempt that ended the task; None if none is known to have started."""
     if task.reply is not None:
         return task.reply.attempt
-    told = failed_attempt(task.failure) if task.failure is not None else None
-    return told or task.attempt or None
+    return task.attempt or None
 
 
 def _whole(states: list[TaskState], item_count: int) -> TaskState:
