@@ -10,7 +10,7 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_SECONDS = 55.0
 
-_PERDURE = (sys.executable, "-c", "from cli.main import main; main()")
+COMMAND = (sys.executable, "-c", "from cli.main import main; main()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ async def perdure_process(
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("PERDURE_")}
     return await asyncio.create_subprocess_exec(
-        *_PERDURE,
+        *COMMAND,
         *arguments,
         cwd=REPOSITORY,
         env={**clean, **(variables or {})},
