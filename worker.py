@@ -52,10 +52,15 @@ Activity = Callable[..., Any]
 logger = logging.getLogger("worker")
 
 
-async def serve(settings: Settings, stop: asyncio.Event) -> None:
+async def serve(
+    settings: Settings, stop: asyncio.Event, more_activities: Sequence[Activity] = ()
+) -> None:
     """Work until told to stop; what runs then may finish within the grace period.
 
     Temporal and MongoDB may both be down at first: it waits for them, and says so.
+
+    Args:
+        more_activities: Of task executors that do not ship with the platform.
     """
     async with AsyncExitStack() as stack:
         mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
@@ -68,6 +73,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
         activities = [
             *_record_activities(mongo, gateway, projection),
             *await stack.enter_async_context(_task_activities(settings)),
+            *more_activities,
         ]
         worker = _worker(settings, client, projection, activities)
         running = asyncio.ensure_future(worker.run())

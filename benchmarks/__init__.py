@@ -1,1 +1,1 @@
-"""Benchmarks: each prints ratios that were measured in one run, on one machine, against a baseline."""
+"""Benchmarks: each prints ratios measured in one run, on one machine, against a baseline."""

@@ -55,9 +55,7 @@ class Bound:
         return f"<= {self.at_most:g} {unit}"
 
 
-def paired(
-    name: str, unit: str, pairs: Sequence[tuple[float, float]], bound: Bound
-) -> Figure:
+def paired(name: str, unit: str, pairs: Sequence[tuple[float, float]], bound: Bound) -> Figure:
     """Make a figure from interleaved (ours, baseline) pairs; the bound is on the ratio."""
     ratios = [ours / base for ours, base in pairs]
     ratio = statistics.median(ratios)
