@@ -9,7 +9,7 @@ from pydantic import JsonValue
 
 from flows.canonical import canonical_bytes
 from flows.elements import read_edge, read_task
-from flows.errors import Fault, InvalidDefinitionError
+from flows.errors import Fault, InvalidDefinitionError, TooLargeError
 from flows.faults import Faults, Location
 from flows.model import MAX_DEFINITION_BYTES, MAX_TASKS, Edge, Flow, Task
 from flows.reading import Media, read_document
@@ -82,10 +82,14 @@ def accepted(document: JsonValue) -> Flow:
     """Return what a definition says.
 
     Raises:
+        TooLargeError: It is longer than a definition may be.
         InvalidDefinitionError: It has faults that reject it.
     """
     flow, faults = check(document)
     rejecting = [fault for fault in faults if fault.rejects]
+    for fault in rejecting:
+        if fault.type == "too_large":
+            raise TooLargeError(fault.reason)
     if rejecting:
         count = len(rejecting)
         noun = "fault" if count == 1 else "faults"

@@ -83,7 +83,7 @@ async def get_flow_version(
     "/{version}",
     summary="Name or mark a version",
     response_model=FlowVersionSummary,
-    responses=refusals(403, 404, 413, 422),
+    responses=refusals(404, 413, 422),
 )
 async def update_flow_version_metadata(
     flow_id: AFlowId,
@@ -101,7 +101,7 @@ async def update_flow_version_metadata(
     "/{version}/restore",
     summary="Restore a version",
     response_model=FlowResponse,
-    responses=refusals(400, 403, 404, 409, 422),
+    responses=refusals(400, 404, 409, 422),
 )
 async def restore_flow_version(
     flow_id: AFlowId, version: int, expansions: ExpansionsDep, caller: CallerDep, flows: FlowsDep
