@@ -11,7 +11,7 @@ from pathlib import Path
 from flows.errors import StartUpError
 from runtime.readiness import require_free_space
 
-MINIMUM_FREE_BYTES = 256 * 1024 * 1024
+MINIMUM_FREE_BYTES = 384 * 1024 * 1024
 
 _PRIVATE_FOLDER = 0o700
 _PRIVATE_FILE = 0o600

@@ -1,6 +1,7 @@
 """``perdure up`` as its users meet it: real processes, real ports, real signals."""
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -75,13 +76,16 @@ async def test_a_part_that_is_killed_comes_back(platform: PlatformProcess, part:
     await platform.await_healthy()
 
 
-async def test_state_survives_a_restart_and_every_stop_is_clean(tmp_path: Path) -> None:
+async def test_a_platform_that_was_killed_starts_again_at_once_with_its_state(
+    tmp_path: Path,
+) -> None:
     folder = tmp_path / "with spaces"
     folder.mkdir()
     async with running_platform(folder) as first:
         flow_id = await first.create_flow("kept", {"tasks": []})
-        assert await first.stop() == 0
-    assert not (folder / "ready.json").exists()
+        os.kill(first.pid("up"), signal.SIGKILL)
+        assert await first.stop() == -signal.SIGKILL
+    (folder / "ready.json").unlink()
 
     async with running_platform(folder) as second:
         kept = await second.http.get(f"/api/flows/{flow_id}")
@@ -90,6 +94,7 @@ async def test_state_survives_a_restart_and_every_stop_is_clean(tmp_path: Path) 
     assert kept.status_code == httpx.codes.OK
     same = ("organization_id", "team_id", "api_key", "jwt_secret")
     assert [second.facts[name] for name in same] == [first.facts[name] for name in same]
+    assert not (folder / "ready.json").exists()
     secrets = [folder / "data" / name for name in ("api_key", "jwt_secret", "encryption_key")]
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
 

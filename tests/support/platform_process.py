@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 
-Part = Literal["temporal", "mongod", "worker", "api"]
+Part = Literal["temporal", "mongod", "worker", "api", "up"]
 PARTS: tuple[Part, ...] = ("temporal", "mongod", "worker", "api")
 FINAL = frozenset({"completed", "failed", "cancelled", "deleted"})
 
