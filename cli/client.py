@@ -182,6 +182,8 @@ def _refusal(response: httpx.Response) -> ClientError:
         code = str(error["code"]) if error.get("code") else None
         details = error.get("details")
         faults = [_fault(detail) for detail in details] if isinstance(details, list) else []
+    if status == 500 and isinstance(body, dict):
+        message = f"{message} (request {body.get('request_id')})"
     if status == 401:
         message = f"the API refused the key in PERDURE_API_KEY: {message}"
     return ClientError(message, faults=faults, code=code, status=status)
