@@ -6,8 +6,6 @@ from typing import Any, Literal
 
 from pymongo import ReturnDocument
 
-from contracts.messages import RunContext
-from flows.canonical import digest
 from flows.errors import ConflictError, FlowExecutionNotFoundError
 from store import collections
 from store.clock import now, stored
@@ -17,8 +15,8 @@ from store.execution_lists import list_executions
 from store.faults import guarded
 from store.indexes import EXECUTIONS_OPEN
 from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, ProcessingStatus
-from store.output_index import OutputIndex, Shape
-from store.rows import REPORTED, SYSTEM, RowWrite, RowWriter
+from store.rows import REPORTED, SYSTEM
+from store.starts import Start, Starts
 from store.status import ACTIVE, sources
 from store.values import Database, Document, Values
 
@@ -37,9 +35,8 @@ class ExecutionRepository:
         self._counters: Any = database[collections.FLOW_COUNTERS]
         self._values = Values(database)
         self._creation = Creation(database, self._values)
-        self._rows = RowWriter(database)
+        self._starts = Starts(database, self._values)
         self._task_executions: Any = database[collections.TASK_EXECUTIONS]
-        self._outputs = OutputIndex(database)
 
     @guarded
     async def create(
@@ -110,65 +107,8 @@ class ExecutionRepository:
             Whether the generation is wanted: False if the execution was closed before it started,
             or has a newer generation.
         """
-        queued, running = ExecutionStatus.QUEUED.value, ExecutionStatus.RUNNING.value
-        document = await self._executions.find_one_and_update(
-            {
-                "_id": flow_execution_id,
-                "organization_id": organization_id,
-                "generation": generation,
-                "$or": [{"is_open": True}, {"started_generation": generation}],
-            },
-            [
-                {
-                    "$set": {
-                        "status": {"$cond": [{"$eq": ["$status", queued]}, running, "$status"]},
-                        "updated_at": {
-                            "$cond": [{"$eq": ["$status", queued]}, now(), "$updated_at"]
-                        },
-                        "started_generation": generation,
-                        "started_at": {"$ifNull": ["$started_at", stored(at)]},
-                        "run_id": run_id if run_id is not None else "$run_id",
-                    }
-                }
-            ],
-            return_document=ReturnDocument.AFTER,
-        )
-        if document is None:
-            return False
-        if document["is_open"]:
-            await self._show_input(document, stored(at))
-        return True
-
-    async def _show_input(self, document: Document, at: datetime) -> None:
-        """Write the input task's row: its output is the execution's input."""
-        context = RunContext(
-            organization_id=document["organization_id"],
-            flow_id=document["flow_id"],
-            flow_version=document["flow_version"],
-            flow_execution_id=document["_id"],
-            generation=document["generation"],
-        )
-        name = document["input_task_name"]
-        value = await self._values.get(document["input"])
-        row = RowWrite(
-            context=context,
-            task_name=name,
-            item=None,
-            item_count=None,
-            attempt=1,
-            rank=REPORTED,
-            status=ProcessingStatus.COMPLETED,
-            fields={
-                "output": document["input"],
-                "digest": digest(value),
-                "started_at": at,
-                "completed_at": at,
-                "run_id": document["run_id"],
-            },
-            is_full=document["mode"] == "full",
-        )
-        await self._rows.write([row])
-        await self._outputs.ensure([(context, Shape(name, is_iteration=False))])
+        start = Start(organization_id, flow_execution_id, generation, run_id, stored(at))
+        return await self._starts.stamp(start)
 
     @guarded
     async def request_cancel(

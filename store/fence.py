@@ -1,12 +1,13 @@
 """The fence: which generation of an execution may still write."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from contracts.messages import RunContext
 from flows.errors import ExecutionSupersededError
 from store import collections
+from store.group_commit import GroupCommit
 from store.models import ExecutionStatus
 from store.values import Database
 
@@ -45,13 +46,36 @@ class Fence:
         )
 
 
-async def read_fences(database: Database, execution_ids: Iterable[str]) -> Mapping[str, Fence]:
-    """Return the fences of several executions by id, in one round trip."""
-    wanted = list(set(execution_ids))
-    executions: Any = database[collections.EXECUTIONS]
-    cursor = executions.find({"_id": {"$in": wanted}}, _FIELDS)
-    documents = await cursor.to_list(length=len(wanted))
-    return {document["_id"]: _fence(document) for document in documents}
+class Fences:
+    """Reads fences; those wanted at the same time come from one query."""
+
+    def __init__(self, database: Database) -> None:
+        """Borrow a database."""
+        self._executions: Any = database[collections.EXECUTIONS]
+        self._group: GroupCommit[str, Fence | None] = GroupCommit(self._read)
+
+    async def of(self, context: RunContext) -> Fence | None:
+        """Return the fence of an execution as it is from now on; None for an unknown one."""
+        return await self._group.submit(context.flow_execution_id)
+
+    async def admitting(self, context: RunContext) -> Fence:
+        """Return the fence, if it lets this generation write.
+
+        Raises:
+            ExecutionSupersededError: The execution is closed or has a newer generation.
+        """
+        fence = await self.of(context)
+        if fence is None or not fence.admits(context):
+            raise superseded(context)
+        return fence
+
+    async def _read(self, execution_ids: Sequence[str]) -> list[Fence | None]:
+        """Return fences in order."""
+        wanted = list(set(execution_ids))
+        cursor = self._executions.find({"_id": {"$in": wanted}}, _FIELDS)
+        documents = await cursor.to_list(length=len(wanted))
+        found = {document["_id"]: _fence(document) for document in documents}
+        return [found.get(execution_id) for execution_id in execution_ids]
 
 
 def superseded(context: RunContext) -> ExecutionSupersededError:

@@ -4,7 +4,8 @@ What a task output shows is computed from the task's rows when it is read; so th
 and its output are one write. Here is only what rows cannot hold.
 """
 
-from collections.abc import Collection, Iterable
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -15,6 +16,7 @@ from contracts.messages import RunContext
 from store import collections
 from store.clock import now
 from store.faults import DUPLICATE_KEY, is_unavailable
+from store.group_commit import GroupCommit
 from store.identity import task_output_id
 from store.values import Database, Document
 
@@ -38,24 +40,26 @@ class OutputIndex:
         """Borrow a database; remembers what this process saw acknowledged."""
         self._outputs: Any = database[collections.TASK_OUTPUTS]
         self._known: dict[_Key, None] = {}
+        self._group: GroupCommit[UpdateOne, None] = GroupCommit(self._flush)
 
-    async def ensure(self, shapes: Iterable[tuple[RunContext, Shape]]) -> None:
+    async def ensure(self, context: RunContext, shapes: Iterable[Shape]) -> None:
         """Write what is missing; tasks known to be written cost nothing."""
-        unknown: dict[_Key, tuple[RunContext, Shape]] = {}
-        for context, shape in shapes:
+        unknown: dict[_Key, Shape] = {}
+        for shape in shapes:
             key = (context.flow_execution_id, context.generation, shape.task_name)
             if key not in self._known:
-                unknown[key] = context, shape
+                unknown[key] = shape
         if not unknown:
             return
         at = now()
-        await self._write([_ensure(context, shape, at) for context, shape in unknown.values()])
+        await asyncio.gather(
+            *(self._group.submit(_ensure(context, shape, at)) for shape in unknown.values())
+        )
         self._remember(unknown)
 
     async def close_iteration(self, context: RunContext, shape: Shape, state: str) -> None:
         """Keep the workflow's word on an iteration as a whole, which may have no items at all."""
-        operation = _ensure(context, shape, now(), state=state)
-        await self._write([operation])
+        await self._group.submit(_ensure(context, shape, now(), state=state))
 
     async def hide(self, execution_id: str, task_names: Collection[str]) -> None:
         """Hide the outputs of tasks that were skipped."""
@@ -65,15 +69,16 @@ class OutputIndex:
         for key in [key for key in self._known if key[0] == execution_id and key[2] in task_names]:
             del self._known[key]
 
-    async def _write(self, operations: list[UpdateOne]) -> None:
+    async def _flush(self, operations: Sequence[UpdateOne]) -> list[None]:
         """Write in bulk; two processes that insert the same document at once are both right."""
         try:
-            await self._outputs.bulk_write(operations, ordered=False)
+            await self._outputs.bulk_write(list(operations), ordered=False)
         except BulkWriteError as error:
             faults = error.details["writeErrors"]
             if is_unavailable(error) or any(fault["code"] != DUPLICATE_KEY for fault in faults):
                 raise
             await self._outputs.bulk_write([operations[fault["index"]] for fault in faults])
+        return [None] * len(operations)
 
     def _remember(self, keys: Iterable[_Key]) -> None:
         """Note what was acknowledged, forgetting the oldest beyond the bound."""

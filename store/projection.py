@@ -4,9 +4,8 @@ Source: docs/ARCHITECTURE.md, "The read model".
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 from pydantic import JsonValue
 from pymongo import UpdateOne
@@ -20,11 +19,10 @@ from contracts.messages import (
     TaskCall,
     TaskError,
 )
-from store import collections
 from store.clock import now, stored
+from store.execution_writer import ExecutionWriter
 from store.faults import guarded
-from store.fence import Fence, read_fences, superseded
-from store.group_commit import GroupCommit
+from store.fence import Fence, Fences
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
 from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
@@ -39,13 +37,14 @@ class Projection:
 
     def __init__(self, database: Database) -> None:
         """Borrow a database; one Projection a process, so that its writes are grouped."""
-        self._database = database
-        self._executions: Any = database[collections.EXECUTIONS]
         self._values = Values(database)
+        self._fences = Fences(database)
         self._rows = RowWriter(database)
         self._outputs = OutputIndex(database)
-        self._settling = Settling(database, self._rows, self._outputs, self._values)
-        self._group: GroupCommit[RowWrite, None] = GroupCommit(self._flush)
+        self._executions = ExecutionWriter(database)
+        self._settling = Settling(
+            database, self._fences, self._rows, self._outputs, self._executions, self._values
+        )
 
     @guarded
     async def open_attempt(
@@ -68,7 +67,7 @@ class Projection:
         fields = await self._opening(call, run_id, at)
         row = _row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields)
         row.begins = True
-        await self._group.submit(row)
+        await self._report(row)
 
     @guarded
     async def close_attempt(
@@ -109,7 +108,7 @@ class Projection:
             fields |= await self._opening(call, run_id, started_at)
         row = _row(call, attempt, REPORTED, status, fields)
         row.begins = not was_opened
-        await self._group.submit(row)
+        await self._report(row)
 
     @guarded
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
@@ -143,50 +142,28 @@ class Projection:
         """Return what a row holds of a value."""
         return await self._values.put(context.flow_execution_id, encode(value))
 
-    async def _flush(self, writes: Sequence[RowWrite]) -> list[Exception | None]:
-        """Write what passes the fence; refuse the rest."""
-        ids = [write.context.flow_execution_id for write in writes]
-        fences = await read_fences(self._database, ids)
-        results: list[Exception | None] = []
-        admitted: list[tuple[int, RowWrite]] = []
-        for position, write in enumerate(writes):
-            fence = fences.get(write.context.flow_execution_id)
-            if fence is None or not fence.admits(write.context):
-                results.append(superseded(write.context))
-                continue
-            write.is_full = fence.is_full
-            results.append(None)
-            admitted.append((position, write))
-        if admitted:
-            await self._write(admitted, fences, results)
-        return results
-
-    async def _write(
-        self,
-        admitted: Sequence[tuple[int, RowWrite]],
-        fences: Mapping[str, Fence],
-        results: list[Exception | None],
-    ) -> None:
-        """Write rows, what points at them and the executions' progress, all at once."""
-        rows = [write for _, write in admitted]
-        answers, _, _ = await asyncio.gather(
-            self._rows.write(rows),
-            self._outputs.ensure((row.context, _shape(row)) for row in rows),
-            self._progress(rows, fences),
+    async def _report(self, row: RowWrite) -> None:
+        """Write a row that the fence admits, what points at it and the execution's progress."""
+        context = row.context
+        fence = await self._fences.admitting(context)
+        row.is_full = fence.is_full
+        await asyncio.gather(
+            self._rows.write(row),
+            self._outputs.ensure(context, [_shape(row)]),
+            self._progress(context, fence),
         )
-        for (position, _), answer in zip(admitted, answers, strict=True):
-            results[position] = answer
 
-    async def _progress(self, rows: Sequence[RowWrite], fences: Mapping[str, Fence]) -> None:
-        """Move executions that only just run to ``in_progress``: a task was dispatched."""
-        early = [status.value for status in _BEFORE_IN_PROGRESS]
-        moves = {
-            fence_id: UpdateOne(
+    async def _progress(self, context: RunContext, fence: Fence) -> None:
+        """Move an execution that only just runs to ``in_progress``: a task was dispatched."""
+        if fence.status not in _BEFORE_IN_PROGRESS:
+            return
+        await self._executions.write(
+            UpdateOne(
                 {
-                    "_id": fence_id,
-                    "generation": fences[fence_id].generation,
+                    "_id": context.flow_execution_id,
+                    "generation": context.generation,
                     "is_open": True,
-                    "status": {"$in": early},
+                    "status": {"$in": [status.value for status in _BEFORE_IN_PROGRESS]},
                 },
                 {
                     "$set": {
@@ -196,11 +173,7 @@ class Projection:
                     }
                 },
             )
-            for fence_id in {row.context.flow_execution_id for row in rows}
-            if fences[fence_id].status in _BEFORE_IN_PROGRESS
-        }
-        if moves:
-            await self._executions.bulk_write(list(moves.values()), ordered=False)
+        )
 
 
 def _shape(row: RowWrite) -> Shape:

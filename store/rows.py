@@ -18,6 +18,7 @@ from flows.errors import ExecutionSupersededError
 from store import collections
 from store.clock import now
 from store.faults import DUPLICATE_KEY, is_unavailable
+from store.group_commit import GroupCommit
 from store.identity import task_execution_id, task_output_id
 from store.models import ProcessingStatus
 from store.values import Database, Document, encode
@@ -101,16 +102,22 @@ class RowWriter:
         """Borrow a database."""
         self._rows: Any = database[collections.TASK_EXECUTIONS]
         self._outputs: Any = database[collections.TASK_OUTPUTS]
+        self._group: GroupCommit[RowWrite, None] = GroupCommit(self._flush)
 
-    async def write(self, writes: Sequence[RowWrite]) -> list[Exception | None]:
-        """Write rows, and answer each in order.
+    async def write(self, row: RowWrite) -> None:
+        """Write one row, together with whatever else is being written.
 
         Earlier generations' rows of the same task and item are hidden first, and older attempts
         that are still open are closed as lost.
 
         Raises:
-            StoreUnavailableError: Through ``guarded`` callers; nothing is known to be written.
+            ExecutionSupersededError: A newer generation's row is in its place.
+            PyMongoError: Nothing is known to be written.
         """
+        await self._group.submit(row)
+
+    async def _flush(self, writes: Sequence[RowWrite]) -> list[Exception | None]:
+        """Write rows in bulk, and answer each in order."""
         at = now()
         lost = [row for write in writes for row in _lost_before(write, at)]
         rows = [*writes, *lost]

@@ -7,7 +7,7 @@ Source: docs/decisions/0008-group-commit-and-fencing.md.
 """
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -26,23 +26,15 @@ from contracts.messages import (
 from flows.canonical import digest
 from store import collections
 from store.clock import now, stored
-from store.fence import Fence, read_fences, superseded
+from store.execution_writer import ExecutionWriter
+from store.fence import Fence, Fences, superseded
 from store.identity import task_execution_id
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
+from store.row_look import Known, RowLook
 from store.rows import NOT_EDITED, REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter, lost_fields
 from store.values import Database, Document, Values, encode
 
-_ROW_FIELDS = {
-    "task_name": 1,
-    "item": 1,
-    "generation": 1,
-    "rank": 1,
-    "status": 1,
-    "digest": 1,
-    "edited_status": 1,
-    "live": 1,
-}
 _STATUS = {
     TaskState.COMPLETED: ProcessingStatus.COMPLETED,
     TaskState.REUSED: ProcessingStatus.COMPLETED,
@@ -53,15 +45,6 @@ _ENDED = tuple(_STATUS)
 _WITH_OUTPUT = (TaskState.COMPLETED, TaskState.REUSED)
 _HIDDEN = {"$set": {"live": False}}
 _MISSING: Document = {}
-
-
-@dataclass(slots=True)
-class _Known:
-    """What the store holds of the rows in question."""
-
-    by_id: dict[str, Document] = field(default_factory=dict)
-    reusable: set[tuple[str, int | None, str]] = field(default_factory=set)
-    open: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -79,19 +62,27 @@ class Settling:
     """Writes settlements; its caller turns driver errors into ours."""
 
     def __init__(
-        self, database: Database, rows: RowWriter, outputs: OutputIndex, values: Values
+        self,
+        database: Database,
+        fences: Fences,
+        rows: RowWriter,
+        outputs: OutputIndex,
+        executions: ExecutionWriter,
+        values: Values,
     ) -> None:
-        """Borrow a database and the writers of rows and outputs."""
-        self._database = database
+        """Borrow a database and those who read and write it in groups."""
         self._executions: Any = database[collections.EXECUTIONS]
         self._rows: Any = database[collections.TASK_EXECUTIONS]
+        self._fences = fences
+        self._look = RowLook(database)
+        self._execution_writer = executions
         self._writer = rows
         self._outputs = outputs
         self._values = values
 
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
         """Settle some tasks of a generation that is still open; nothing once it has closed."""
-        fence, known = await self._look(call.context, call.tasks)
+        fence, known = await self._read(call.context, call.tasks)
         if fence is None or not fence.is_of(call.context):
             raise superseded(call.context)
         if not fence.is_open:
@@ -102,7 +93,7 @@ class Settling:
     async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
         """Settle the last tasks, see to it that nothing is left open, and close."""
         context = call.context
-        fence, known = await self._look(context, call.tasks)
+        fence, known = await self._read(context, call.tasks)
         if fence is None or not fence.is_of(context):
             return SettleExecutionReply(superseded=True)
         if not fence.is_open:
@@ -114,46 +105,31 @@ class Settling:
         await self._close(call)
         return SettleExecutionReply()
 
-    async def _look(
+    async def _read(
         self, context: RunContext, tasks: Sequence[TaskSettlement]
-    ) -> tuple[Fence | None, _Known]:
-        """Read the fence and every row in question, in one round trip."""
-        execution_id = context.flow_execution_id
-        ids = [_row_id(context, task) for task in tasks if task.state in _ENDED]
-        wanted: list[Document] = [
-            {"_id": {"$in": ids}},
-            {"execution_id": execution_id, "live": True, "rank": {"$lt": REPORTED}},
-        ]
+    ) -> tuple[Fence | None, Known]:
+        """Return the fence and what is held of the rows in question."""
         reused = {task.task_name for task in tasks if task.state is TaskState.REUSED}
-        if reused:
-            wanted.append(
-                {
-                    "execution_id": execution_id,
-                    "task_name": {"$in": sorted(reused)},
-                    "live": True,
-                    "status": ProcessingStatus.COMPLETED.value,
-                }
-            )
-        cursor = self._rows.find({"$or": wanted}, _ROW_FIELDS)
-        fences, rows = await asyncio.gather(
-            read_fences(self._database, [execution_id]), cursor.to_list(length=None)
+        ids = [_row_id(context, task) for task in tasks if task.state in _ENDED]
+        return await asyncio.gather(
+            self._fences.of(context),
+            self._look.at(context.flow_execution_id, ids, reused),
         )
-        return fences.get(execution_id), _sort(rows)
 
     async def _settle(
         self,
         context: RunContext,
         fence: Fence,
         tasks: Sequence[TaskSettlement],
-        known: _Known,
+        known: Known,
     ) -> list[int]:
         """Write what the store does not say yet; return the positions whose output it lacks."""
         plan = _Plan()
         for position, task in enumerate(tasks):
             await self._plan(context, fence, position, task, known, plan)
         await asyncio.gather(
-            self._write(plan.writes),
-            self._outputs.ensure((context, shape) for shape in plan.shapes),
+            *(self._writer.write(row) for row in plan.writes),
+            self._outputs.ensure(context, plan.shapes),
             *(self._close_iteration(context, task) for task in plan.aggregates),
             self._hide(context, plan.skipped),
         )
@@ -165,7 +141,7 @@ class Settling:
         fence: Fence,
         position: int,
         task: TaskSettlement,
-        known: _Known,
+        known: Known,
         plan: _Plan,
     ) -> None:
         """Decide what one settlement needs."""
@@ -245,14 +221,6 @@ class Settling:
             begins=held is None,
         )
 
-    async def _write(self, writes: Sequence[RowWrite]) -> None:
-        """Write rows; the first refusal is raised."""
-        if not writes:
-            return
-        for answer in await self._writer.write(writes):
-            if answer is not None:
-                raise answer
-
     async def _close_iteration(self, context: RunContext, task: TaskSettlement) -> None:
         """Keep the word on an iteration as a whole; rows beyond its end belong to older runs."""
         count = task.item_count or 0
@@ -283,7 +251,7 @@ class Settling:
             self._rows.update_many(place, _HIDDEN), self._outputs.hide(execution_id, task_names)
         )
 
-    async def _tidy(self, call: SettleExecutionCall, fence: Fence, known: _Known) -> None:
+    async def _tidy(self, call: SettleExecutionCall, fence: Fence, known: Known) -> None:
         """Hide skipped tasks and discarded results; leave no row open."""
         context = call.context
         await self._hide(context, call.skipped)
@@ -321,7 +289,7 @@ class Settling:
         if call.error is not None:
             error = encode({**call.error.model_dump(), "task_name": call.failed_task})
         deleted = ExecutionStatus.DELETED.value
-        await self._executions.update_one(
+        update = UpdateOne(
             {
                 "_id": context.flow_execution_id,
                 "generation": context.generation,
@@ -341,6 +309,7 @@ class Settling:
                 }
             ],
         )
+        await self._execution_writer.write(update)
 
 
 def _attempt(task: TaskSettlement) -> int:
@@ -355,7 +324,7 @@ def _row_id(context: RunContext, task: TaskSettlement) -> str:
     )
 
 
-def _is_said(task: TaskSettlement, held: Document | None, known: _Known) -> bool:
+def _is_said(task: TaskSettlement, held: Document | None, known: Known) -> bool:
     """Return whether the store says the same already, or says what a person wrote."""
     if task.state is TaskState.REUSED:
         is_kept = (task.task_name, task.item, task.output_digest) in known.reusable
@@ -370,17 +339,3 @@ def _is_said(task: TaskSettlement, held: Document | None, known: _Known) -> bool
     if task.state in _WITH_OUTPUT:
         return bool(held["digest"] == task.output_digest)
     return bool(held["rank"] == SETTLED)
-
-
-def _sort(rows: Iterable[Document]) -> _Known:
-    """Sort what was read by what it is needed for."""
-    known = _Known()
-    for row in rows:
-        known.by_id[row["_id"]] = row
-        if not row["live"]:
-            continue
-        if row["rank"] < REPORTED:
-            known.open.append(row["_id"])
-        elif row["status"] == ProcessingStatus.COMPLETED.value:
-            known.reusable.add((row["task_name"], row["item"], row["digest"]))
-    return known

@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 
 from flows.errors import (
     ConflictError,
@@ -197,7 +198,7 @@ async def test_flows_are_listed_as_asked(
 
 async def test_a_flow_with_tasks_added_is_not_cleanable_any_more(shelf: Stores) -> None:
     (notes,) = (await shelf.flows.list(ORGANIZATION, FlowQuery(search="Notes"))).items
-    nested = {"flow_configs": [{"config": {"tasks": [{"name": "in"}]}}]}
+    nested: dict[str, JsonValue] = {"flow_configs": [{"config": {"tasks": [{"name": "in"}]}}]}
 
     await shelf.flows.add_version(ORGANIZATION, notes.id, nested, AUTHOR, 1)
 
