@@ -181,7 +181,11 @@ def main() -> None:
     except StartUpError as error:
         sys.exit(f"perdure: {error.message}")
     configure_logs(settings.log_format, settings.log_level)
-    run_until_signalled(lambda stop: serve(settings, stop))
+    try:
+        run_until_signalled(lambda stop: serve(settings, stop))
+    except Exception:
+        logger.exception("the worker failed")
+        sys.exit(1)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""What crosses a process boundary. Stored histories hold these: fields are only added, with defaults."""
+"""What crosses a process boundary.
+
+Stored histories hold these: fields are only added, with defaults.
+"""
 
 from datetime import datetime
 from enum import StrEnum
@@ -81,8 +84,8 @@ class TaskReply(Message):
     """Result of every task activity.
 
     Attributes:
-        output_digest: ``flows.canonical.digest`` of the output, computed beside the activity so that the workflow
-            need not; settling compares it with what the read model holds.
+        output_digest: ``flows.canonical.digest`` of the output, computed beside the activity so that
+            the workflow need not; settling compares it with what the read model holds.
         attempt: Which attempt succeeded, counted from 1 by Temporal.
     """
 
@@ -153,7 +156,7 @@ class SettleTasksReply(Message):
 
 
 class SettleExecutionCall(Message):
-    """Close the execution: final status, every row that is still open, hidden rows of skipped tasks.
+    """Close the execution: final status, every row still open, hidden rows of skipped tasks.
 
     Attributes:
         status: ``completed``, ``failed`` or ``cancelled``.

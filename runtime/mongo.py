@@ -1,7 +1,6 @@
 """How processes reach MongoDB: one client a process, quick to say that the store is down."""
 
 import asyncio
-import logging
 from datetime import UTC, timedelta
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
@@ -13,11 +12,7 @@ SERVER_SELECTION_TIMEOUT = timedelta(seconds=2)
 CONNECT_TIMEOUT = timedelta(seconds=2)
 SOCKET_TIMEOUT = timedelta(seconds=30)
 HEALTH_TIMEOUT = timedelta(seconds=1)
-WAIT_BETWEEN_PINGS = timedelta(milliseconds=500)
-SAY_SO_EVERY = timedelta(seconds=10)
 MAX_CONNECTIONS = 64
-
-logger = logging.getLogger(__name__)
 
 
 class Mongo:
@@ -61,16 +56,6 @@ class Mongo:
         except (PyMongoError, TimeoutError):
             return False
         return bool(hello.get("isWritablePrimary"))
-
-    async def wait_until_up(self) -> None:
-        """Return once a primary answers; says that it waits, and goes on saying so."""
-        loop = asyncio.get_running_loop()
-        say_at = loop.time()
-        while not await self.is_healthy():
-            if loop.time() >= say_at:
-                logger.warning("waiting for MongoDB", extra={"database": self.database.name})
-                say_at = loop.time() + SAY_SO_EVERY.total_seconds()
-            await asyncio.sleep(WAIT_BETWEEN_PINGS.total_seconds())
 
     def close(self) -> None:
         """Close every connection; calls under way fail."""
