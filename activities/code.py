@@ -1,6 +1,6 @@
 """``python_code``: an author's Python, each run in a process of its own that dies with it."""
 
-from datetime import timedelta
+import asyncio
 
 from pydantic import JsonValue
 from pydantic_monty import (
@@ -17,6 +17,7 @@ from temporalio import activity
 
 from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
+from activities.time_limits import allowed_seconds
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
 from flows.executors.python_code import PYTHON_CODE, PythonCodeParameters
@@ -26,8 +27,6 @@ MAX_OUTPUT_BYTES = 8 * 1024 * 1024
 MAX_PRINTED_BYTES = 1024 * 1024
 
 _ENCODE_RESULT = "import json as _json\n_json.dumps(result)"
-_MARGIN = timedelta(seconds=2)
-_SHORTEST = timedelta(seconds=0.1)
 _SHOWN_TRACEBACK_CHARS = 8_000
 
 
@@ -73,12 +72,12 @@ class CodeActivities:
                 result = await _run(session, parameters)
         except MontyCrashedError as error:
             raise _crash(error) from None
-        return self._output(result)
+        # A large text takes a while to read: not on the loop, which other tasks share.
+        return await asyncio.to_thread(self._output, result)
 
     def _limits(self) -> ResourceLimits:
-        """Return what one run may use; time ends a little before the attempt itself would."""
-        allowed = activity.info().start_to_close_timeout or PYTHON_CODE.default_timeout
-        seconds = max(allowed - _MARGIN, allowed / 2, _SHORTEST).total_seconds()
+        """Return what one run may use."""
+        seconds = allowed_seconds(PYTHON_CODE.default_timeout)
         return ResourceLimits(
             max_feed_duration_secs=seconds,
             max_total_sleep_secs=seconds,

@@ -12,6 +12,7 @@ from activities import pdf_reader
 from activities.data_urls import DataUrl, read_data_url
 from activities.exchange import exchange, is_web_url, shown_url
 from activities.parameters import parameters_of
+from activities.time_limits import allowed_seconds
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
 from flows.executors.doc_to_text import DOC_TO_TEXT, DocToTextParameters
@@ -72,11 +73,21 @@ class DocumentActivities:
             raise TaskFailedError("the document is empty", type="EmptyDocument")
         mime_type = _media_type(parameters.mime_type, document)
         if mime_type == _PDF:
-            async with self._readers:
-                reading = await _read_pdf(document.content)
+            reading = await self._read(document.content)
         else:
             reading = _Reading(pages=_text_pages(mime_type, document.content))
         return _output(mime_type, reading)
+
+    async def _read(self, content: bytes) -> _Reading:
+        """Read a PDF, in its turn and in time."""
+        seconds = allowed_seconds(DOC_TO_TEXT.default_timeout)
+        try:
+            async with asyncio.timeout(seconds), self._readers:
+                return await _read_pdf(content)
+        except TimeoutError:
+            raise TaskFailedError(
+                f"the PDF was not read within {seconds:g} s", type="Timeout", retryable=True
+            ) from None
 
     async def _fetch(self, url: str) -> DataUrl:
         """Return the document behind a ``data:`` or http(s) URL."""

@@ -1,6 +1,8 @@
 """``http_request``: one call to an outside service per attempt."""
 
+import asyncio
 import base64
+import json
 import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -55,7 +57,8 @@ class HttpActivities:
             raise _refused(parameters, answer)
         return {
             "status_code": answer.status_code,
-            "body": _body(answer),
+            # A large text takes a while to read: not on the loop, which other tasks share.
+            "body": await asyncio.to_thread(_body, answer),
             "headers": dict(answer.headers),
         }
 
@@ -71,7 +74,7 @@ def _request(
         content = _encoded(parameters.body)
         headers.setdefault("content-type", "text/plain; charset=utf-8")
     elif parameters.body is not None:
-        content = httpx.Request("POST", "http://json", json=parameters.body).content
+        content = _encoded(json.dumps(parameters.body, ensure_ascii=False, separators=(",", ":")))
         headers.setdefault("content-type", "application/json")
     try:
         url = httpx.URL(parameters.url)

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+from datetime import timedelta
 
 import pytest
 from pydantic import JsonValue
@@ -209,6 +210,17 @@ async def test_a_cancelled_task_takes_its_process_along(documents: DocumentActiv
     with pytest.raises(asyncio.CancelledError):
         await task
 
+    assert readers() == []
+
+
+async def test_a_document_that_takes_too_long_says_so(documents: DocumentActivities) -> None:
+    pdf = a_pdf(*[f"page {number}" for number in range(1500)])
+    call = a_call("doc_to_text", document_url=as_url(pdf))
+
+    with pytest.raises(TaskFailedError) as caught:
+        await performed(documents.doc_to_text, call, allowed=timedelta(seconds=0.5))
+
+    assert (caught.value.type, caught.value.retryable) == ("Timeout", True)
     assert readers() == []
 
 
