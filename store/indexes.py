@@ -88,7 +88,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(ROWS_BY_IDX, "execution_id", "task_name", "idx", only=_LIVE, unique=True),
         _index(ROWS_BY_ITEM, "execution_id", "task_name", "item", "attempt", only=_LIVE),
         _index(
-            ROWS_BY_EXECUTION, "organization_id", "execution_id", "-created_at", "-_id", only=_LIVE
+            ROWS_BY_EXECUTION,
+            *("organization_id", "execution_id", "-created_at", "-_id", "idx"),
+            only=_LIVE,
         ),
         _index(
             ROWS_BY_TASK_IN_EXECUTION,
@@ -96,7 +98,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             only=_LIVE,
         ),
         _index(ROWS_BY_ORGANIZATION, "organization_id", "-created_at", "-_id", only=_LIVE),
-        _index(ROWS_BY_TASK, "organization_id", "task_name", "-created_at", "-_id", only=_LIVE),
+        _index(
+            ROWS_BY_TASK,
+            *("organization_id", "task_name", "-created_at", "-_id", "idx"),
+            only=_LIVE,
+        ),
         _index(
             ROWS_BY_IDX_IN_ORGANIZATION, "organization_id", "idx", "-created_at", "-_id", only=_LIVE
         ),

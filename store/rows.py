@@ -230,8 +230,8 @@ class RowWriter:
 def _lost_before(write: RowWrite, at: datetime) -> list[RowWrite]:
     """Return rows for the attempts before one that begins, so that none is missing or stays open.
 
-    Attempts that reported keep their report. Retries of items have no number of their own to be
-    found by, so ``_make_way`` closes those that are there.
+    Attempts that reported keep their report, unless ``_make_way`` knows better. Retries of items
+    have no number of their own to be found by, so it closes those that are there.
     """
     if not write.begins or write.item is not None:
         return []
@@ -251,7 +251,11 @@ def _lost_before(write: RowWrite, at: datetime) -> list[RowWrite]:
 
 
 def _make_way(write: RowWrite, at: datetime) -> list[UpdateMany]:
-    """Return what has to happen before a row may appear."""
+    """Return what has to happen before a row may appear.
+
+    A completed attempt that is followed by another one completed for the store alone: its worker
+    died before the workflow heard of it, so the workflow counts it as lost.
+    """
     context = write.context
     operations: list[UpdateMany] = []
     place = {
@@ -263,14 +267,16 @@ def _make_way(write: RowWrite, at: datetime) -> list[UpdateMany]:
     if context.generation > 1:
         older = {**place, "generation": {"$lt": context.generation}}
         operations.append(UpdateMany(older, {"$set": {"live": False, "updated_at": at}}))
-    if write.attempt > 1 and write.begins and write.item is not None:
-        unreported = {
+    if write.attempt > 1 and write.begins:
+        unheard = {
             **place,
             "generation": context.generation,
             "attempt": {"$lt": write.attempt},
-            "rank": {"$lt": REPORTED},
+            "edited_status": NOT_EDITED,
+            "$or": [{"rank": {"$lt": REPORTED}}, {"status": ProcessingStatus.COMPLETED.value}],
         }
-        operations.append(UpdateMany(unreported, {"$set": lost_fields(at)}))
+        lost = {**lost_fields(at), "output": None, "digest": ""}
+        operations.append(UpdateMany(unheard, {"$set": lost}))
     return operations
 
 
