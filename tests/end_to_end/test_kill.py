@@ -115,6 +115,35 @@ async def test_an_effect_killed_with_its_worker_runs_again_soon_with_the_same_ke
     await assert_all_is_true(processes)
 
 
+async def test_an_effect_whose_end_temporal_never_heard_of_is_shown_as_lost(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    """The read model heard of the end; Temporal is down, and the worker dies before it is back."""
+    flow = a_flow(an_effect("call", receiver, "/call", "form"))
+    gate = receiver.gate("/call")
+    await processes.await_healthy()
+    execution_id = await an_execution(processes, flow)
+    await eventually(lambda: receiver.arrived("/call"))
+    async with processes.nothing_restarted():
+        killed_server = processes.kill("temporal")
+        gate.set()
+
+        async def has_reported() -> bool:
+            return words(await processes.rows(execution_id, "call")) == ["completed"]
+
+        await eventually(has_reported)
+        killed_worker = processes.kill("worker")
+
+    execution = await processes.finished(execution_id)
+
+    assert execution["status"] == "completed"
+    assert words(await processes.rows(execution_id, "call")) == ["failed", "completed"]
+    assert receiver.keys["/call"] == [f"{execution_id}/1/call/0"] * 2
+    await processes.await_back("temporal", killed_server)
+    await processes.await_back("worker", killed_worker)
+    await assert_all_is_true(processes)
+
+
 async def test_an_api_killed_between_record_and_start_has_started_it(
     processes: PlatformProcess, receiver: Receiver
 ) -> None:

@@ -17,11 +17,9 @@ Shown = dict[tuple[str, int | None], tuple[str, int]]
 
 
 async def shown(operations: Operations, record: ExecutionRecord) -> Shown:
-    """Return status and attempt of every visible row."""
-    return {
-        (row.task_name, row.item): (row.processing_status.value, row.attempt)
-        for row in await operations.audit.rows(record.id)
-    }
+    """Return status and number of the last visible attempt of every task and item."""
+    rows = sorted(await operations.audit.rows(record.id), key=lambda row: row.attempt)
+    return {(row.task_name, row.item): (row.processing_status.value, row.attempt) for row in rows}
 
 
 async def closed(operations: Operations, record: ExecutionRecord) -> ExecutionRecord:

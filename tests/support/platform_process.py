@@ -102,6 +102,15 @@ class PlatformProcess:
             os.kill(pid, signal.SIGKILL)
         return pid
 
+    @asynccontextmanager
+    async def nothing_restarted(self) -> AsyncIterator[None]:
+        """Hold the supervisor, so that what is killed meanwhile stays away until the end."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self._process.pid, signal.SIGCONT)
+
     async def await_back(self, part: Part, killed: int, deadline: float = START_SECONDS) -> None:
         """Wait until the part runs again, as another process, and answers."""
         await eventually(lambda: self.pid(part) != killed, deadline, saying=f"{part} is back")
