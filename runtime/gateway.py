@@ -46,6 +46,7 @@ from contracts.names import (
     flow_workflow_id,
 )
 from flows.errors import TemporalUnavailableError
+from runtime.flow_details import flow_details
 from runtime.history import HistoryReader, RunHistory
 
 RPC_TIMEOUT = timedelta(seconds=2)
@@ -148,6 +149,7 @@ class Gateway:
                     id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
                     search_attributes=_search_attributes(start),
                     static_summary=summary(start.flow_name, start.flow_version, start.run_number),
+                    static_details=flow_details(start),
                     priority=Priority(fairness_key=start.organization_id),
                     rpc_timeout=RPC_TIMEOUT,
                 )
