@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -45,7 +44,6 @@ WORKFLOWS: Sequence[type] = (FlowExecutionWorkflow, IterationWorkflow, Reconcili
 
 MAX_CACHED_WORKFLOWS = 2_000
 MAX_CONCURRENT_ACTIVITIES = 200
-GRACE = timedelta(seconds=10)
 
 Activity = Callable[..., Any]
 
@@ -128,7 +126,7 @@ def _worker(
         max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,
         max_concurrent_local_activities=MAX_CONCURRENT_ACTIVITIES,
         disable_eager_activity_execution=False,
-        graceful_shutdown_timeout=GRACE,
+        graceful_shutdown_timeout=settings.shutdown_grace,
     )
 
 

@@ -84,7 +84,7 @@ class TaskReply(Message):
     """Result of every task activity.
 
     Attributes:
-        output_digest: ``flows.canonical.digest`` of the output, computed beside the activity so that
+        output_digest: ``flows.canonical.digest`` of the output, computed by the activity so that
             the workflow need not; settling compares it with what the read model holds.
         attempt: Which attempt succeeded, counted from 1 by Temporal.
     """

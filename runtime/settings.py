@@ -66,6 +66,8 @@ class Settings(BaseSettings):
             may call; ``*`` allows all.
         metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
         reconcile_interval: How often open executions are compared with Temporal.
+        shutdown_grace: How long a worker that is told to stop lets activities run on, before it
+            hands them back.
         sandbox_workflows: Whether workflows run inside Temporal's sandbox.
 
     Source: docs/configuration.md.
@@ -94,6 +96,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     reconcile_interval: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
+    shutdown_grace: Seconds = Field(default=timedelta(seconds=10), ge=timedelta(0))
     sandbox_workflows: bool = False
 
 
