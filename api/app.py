@@ -4,6 +4,7 @@ import atexit
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 
 import httpx
 from fastapi import FastAPI
@@ -25,7 +26,7 @@ from api.routes import (
 )
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
-from flows.errors import StartUpError
+from flows.errors import StartUpError, StoreUnavailableError
 from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.flows import Flows
@@ -111,22 +112,11 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             lazy=True,
         )
         gateway = Gateway(client, settings.task_queue)
-        parts = _outside_parts(settings, mongo, gateway)
-        for part in parts:
+        services = _services(settings, mongo, gateway, http)
+        for part in (services.mongodb, services.temporal):
             part.start()
             stack.push_async_callback(part.stop)
-        yield _services(settings, mongo, gateway, http, parts)
-
-
-def _outside_parts(settings: Settings, mongo: Mongo, gateway: Gateway) -> list[OutsidePart]:
-    async def prepare_temporal() -> None:
-        await gateway.ensure_search_attributes()
-        await gateway.ensure_schedule(settings.reconcile_interval)
-
-    return [
-        OutsidePart("MongoDB", lambda: ensure_indexes(mongo.database), mongo.is_healthy),
-        OutsidePart("Temporal", prepare_temporal, gateway.is_healthy),
-    ]
+        yield services
 
 
 def _services(
@@ -134,7 +124,6 @@ def _services(
     mongo: Mongo,
     gateway: Gateway,
     http: httpx.AsyncClient,
-    outside_parts: list[OutsidePart],
 ) -> Services:
     flows_stored = FlowRepository(mongo.database)
     executions_stored = ExecutionRepository(mongo.database)
@@ -162,8 +151,27 @@ def _services(
         flows=Flows(flows=flows_stored, task_outputs=task_outputs_stored, definitions=definitions),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
-        outside_parts=outside_parts,
+        mongodb=_mongodb(mongo),
+        temporal=_temporal(gateway, settings.reconcile_interval),
     )
+
+
+def _mongodb(mongo: Mongo) -> OutsidePart:
+    async def prepare() -> None:
+        # One cheap question first: creating indexes takes many of the driver's threads at once.
+        if not await mongo.is_healthy():
+            raise StoreUnavailableError("the store does not answer")
+        await ensure_indexes(mongo.database)
+
+    return OutsidePart("MongoDB", prepare, mongo.is_healthy)
+
+
+def _temporal(gateway: Gateway, reconcile_every: timedelta) -> OutsidePart:
+    async def prepare() -> None:
+        await gateway.ensure_search_attributes()
+        await gateway.ensure_schedule(reconcile_every)
+
+    return OutsidePart("Temporal", prepare, gateway.is_healthy)
 
 
 def _token_verifier(settings: Settings, http: httpx.AsyncClient) -> TokenVerifier | None:

@@ -18,6 +18,7 @@ from starlette.responses import Response
 
 from api.envelope import error_reply, request_id_of
 from api.replies import encode
+from api.services import services_of
 from flows.errors import (
     ConflictError,
     EngineError,
@@ -28,6 +29,7 @@ from flows.errors import (
     InvalidInputError,
     NotFoundError,
     RateLimitedError,
+    StoreUnavailableError,
     TooLargeError,
     UnauthenticatedError,
     UnavailableError,
@@ -55,6 +57,7 @@ logger = logging.getLogger(__name__)
 def install_error_handlers(app: FastAPI) -> None:
     """Answer every foreseen refusal in the envelope; the rest is the boundary's."""
     app.add_exception_handler(EngineError, _on_engine_error)
+    app.add_exception_handler(StoreUnavailableError, _on_store_unavailable)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
 
@@ -83,6 +86,11 @@ async def _on_engine_error(request: Request, exception: Exception) -> Response:
         headers=_headers_of(error),
         **_second_shape(error),
     )
+
+
+async def _on_store_unavailable(request: Request, exception: Exception) -> Response:
+    services_of(request).mongodb.suspect()
+    return await _on_engine_error(request, exception)
 
 
 def _details_of(error: EngineError) -> JsonValue:

@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 
 from runtime.waiting import once_available
 
 Probe = Callable[[], Awaitable[bool]]
+
+WATCH_PAUSE = timedelta(milliseconds=250)
 
 logger = logging.getLogger(__name__)
 
@@ -16,6 +19,10 @@ class OutsidePart:
 
     What must exist there (indexes, search attributes, a schedule) is made in the background as
     soon as the part answers; the process serves meanwhile.
+
+    Attributes:
+        is_down: Known not to answer. Calls are then refused without being tried: each would hold
+            one of the driver's few threads until its timeout.
     """
 
     def __init__(self, name: str, prepare: Callable[[], Awaitable[None]], probe: Probe) -> None:
@@ -31,16 +38,24 @@ class OutsidePart:
         self._probe = probe
         self._preparing: asyncio.Task[None] | None = None
         self._is_prepared = False
+        self._watching: asyncio.Task[None] | None = None
+        self.is_down = False
 
     def start(self) -> None:
         """Begin to prepare the part."""
         self._preparing = asyncio.create_task(self._prepared())
 
     async def stop(self) -> None:
-        """Give up preparing, if it is not done yet."""
-        if self._preparing is not None:
-            self._preparing.cancel()
-            await asyncio.gather(self._preparing, return_exceptions=True)
+        """Give up what goes on in the background."""
+        tasks = [task for task in (self._preparing, self._watching) if task is not None]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    def suspect(self) -> None:
+        """Look at the part, because a call failed; a single failure alone proves nothing."""
+        if self._watching is None or self._watching.done():
+            self._watching = asyncio.create_task(self._watched())
 
     async def is_ready(self) -> bool:
         """Return whether the part answers and is prepared."""
@@ -53,3 +68,13 @@ class OutsidePart:
             logger.exception("a service cannot be prepared", extra={"service": self.name})
             return
         self._is_prepared = True
+
+    async def _watched(self) -> None:
+        while not await self._probe():
+            if not self.is_down:
+                logger.warning("a service does not answer", extra={"service": self.name})
+            self.is_down = True
+            await asyncio.sleep(WATCH_PAUSE.total_seconds())
+        if self.is_down:
+            logger.info("a service answers", extra={"service": self.name})
+        self.is_down = False

@@ -3,20 +3,12 @@
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import Request, Response, Security
+from fastapi import Request, Response
 from fastapi.routing import APIRoute
-from fastapi.security import APIKeyHeader, HTTPBearer
 
-from api.auth import API_KEY_HEADER
 from api.bodies import JsonRequest
 from api.services import services_of
-from flows.errors import InvalidError
-
-# For the OpenAPI document alone: ProtectedRoute does the work, before any body is read.
-CREDENTIALS = [
-    Security(HTTPBearer(scheme_name="BearerAuth", bearerFormat="JWT", auto_error=False)),
-    Security(APIKeyHeader(name=API_KEY_HEADER, scheme_name="APIKeyAuth", auto_error=False)),
-]
+from flows.errors import InvalidError, StoreUnavailableError
 
 
 class ProtectedRoute(APIRoute):
@@ -33,8 +25,11 @@ class ProtectedRoute(APIRoute):
 
         async def handle_protected(received: Request) -> Response:
             request = JsonRequest(received.scope, received.receive)
-            authenticator = services_of(request).authenticator
-            request.state.caller = await authenticator.authenticate(request.method, request.headers)
+            services = services_of(request)
+            if services.mongodb.is_down:
+                raise StoreUnavailableError("the store does not answer")
+            authenticate = services.authenticator.authenticate
+            request.state.caller = await authenticate(request.method, request.headers)
             if b"%00" in request.scope["query_string"]:
                 raise InvalidError("a query parameter contains NUL")
             if reads_body and request.says_json and await request.body():

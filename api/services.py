@@ -1,6 +1,5 @@
 """What one API process holds while it serves, and where routes find it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from starlette.requests import Request
@@ -18,7 +17,8 @@ class Services:
     """Built once, when the process starts.
 
     Attributes:
-        outside_parts: What ``/health/ready`` asks.
+        mongodb: Without it nothing can be answered.
+        temporal: Without it executions are recorded, and start later.
     """
 
     authenticator: Authenticator
@@ -26,7 +26,8 @@ class Services:
     flows: Flows
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
-    outside_parts: Sequence[OutsidePart]
+    mongodb: OutsidePart
+    temporal: OutsidePart
 
 
 def services_of(request: Request) -> Services:

@@ -33,7 +33,8 @@ async def live() -> Response:
 )
 async def ready(request: Request) -> Response:
     """Answer 200 only while Temporal and MongoDB both answer."""
-    parts = services_of(request).outside_parts
+    services = services_of(request)
+    parts = (services.mongodb, services.temporal)
     answers = await asyncio.gather(*(part.is_ready() for part in parts))
     silent = [part.name for part, answered in zip(parts, answers, strict=True) if not answered]
     if silent:

@@ -8,7 +8,7 @@ from api.deps import CallerDep, TaskExecutionsDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.errors import refusals
-from api.schemas.parameters import AUuid
+from api.schemas.parameters import AnIndex, AUuid
 from api.schemas.task_executions import (
     ListTaskExecutionsResponse,
     TaskExecutionAPI,
@@ -32,7 +32,7 @@ async def list_task_executions(
     task_executions: TaskExecutionsDep,
     flow_execution_id: AUuid | None = None,
     task_name: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
-    task_execution_idx: Annotated[int | None, Query(ge=0)] = None,
+    task_execution_idx: AnIndex | None = None,
     include_credits: bool = False,
     limit: Annotated[int | None, Query(ge=1, le=10_000)] = None,
     after: Annotated[

@@ -1,11 +1,11 @@
 """Types of path and query parameters."""
 
 from datetime import UTC, datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Query
-from pydantic import AfterValidator, BeforeValidator, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic import WithJsonSchema as Shown
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
@@ -15,7 +15,7 @@ from flows.errors import InvalidError
 _UUID = TypeAdapter(UUID)
 _SHOWN_AS_UUID = Shown({"type": "string", "format": "uuid"})
 
-T = TypeVar("T")
+_LARGEST = 2**63 - 1
 
 
 def canonical_uuid(value: object) -> str:
@@ -43,6 +43,11 @@ def in_utc(value: datetime) -> datetime:
         raise PydanticCustomError("datetime_range", "Input is out of range") from error
 
 
+def within_reach(value: int) -> int:
+    """Return a number that the store can compare with; nothing stored is as large as the cap."""
+    return min(value, _LARGEST)
+
+
 AUuid = Annotated[str, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
 AFlowId = Annotated[FlowId, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
 AnExecutionId = Annotated[FlowExecutionId, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
@@ -50,6 +55,8 @@ AnExecutionIdOr400 = Annotated[
     FlowExecutionId, BeforeValidator(execution_id_or_refusal), _SHOWN_AS_UUID
 ]
 AnInstant = Annotated[datetime, AfterValidator(in_utc)]
+
+AnIndex = Annotated[int, Field(ge=0), AfterValidator(within_reach)]
 
 PageNumber = Annotated[int, Query(ge=1, le=10_000, description="Counted from 1.")]
 SortDirection = Annotated[str | None, Query(pattern="^(asc|desc)$")]

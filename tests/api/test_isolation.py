@@ -1,0 +1,178 @@
+"""What belongs to one organization, as another one meets it: refused, and nothing changed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from pydantic import JsonValue
+
+from tests.fixtures.api import Api
+from tests.support.documents import a_flow, task
+from tests.support.platform import Platform
+
+Json = dict[str, JsonValue]
+
+COLLECTIONS = ("flows", "flow_versions", "flow_executions", "task_executions", "task_outputs")
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One call at something foreign, and the status that it must get."""
+
+    method: str
+    path: str
+    status: int
+    body: JsonValue = None
+    parameters: Mapping[str, str] | None = None
+
+    def __str__(self) -> str:
+        """Return what names the test."""
+        return f"{self.method} {self.path}"
+
+
+ATTEMPTS = [
+    Attempt("GET", "/api/flows/{flow}", 403),
+    Attempt("PATCH", "/api/flows/{flow}", 403, {"display_name": "taken over"}),
+    Attempt("DELETE", "/api/flows/{flow}", 403),
+    Attempt("GET", "/api/flows/{flow}/clone-info", 404),
+    Attempt("PUT", "/api/flows/{flow}/definition", 403, {"definition": {"tasks": []}}),
+    Attempt("PUT", "/api/flows/{flow}/task", 403, task("intruder")),
+    Attempt("POST", "/api/flows/{flow}/validate", 404, {"definition": {}}),
+    Attempt("GET", "/api/flows/{flow}/versions", 403),
+    Attempt("GET", "/api/flows/{flow}/versions/summary", 404),
+    Attempt("GET", "/api/flows/{flow}/versions/1", 403),
+    Attempt("PATCH", "/api/flows/{flow}/versions/1", 404, {"name": "taken over"}),
+    Attempt("POST", "/api/flows/{flow}/versions/1/restore", 404),
+    Attempt("GET", "/api/flows/{flow}/versions/1/summary", 404),
+    Attempt("POST", "/api/flow-executions", 403, {"flow_id": "{flow}", "input": {"text": "x"}}),
+    Attempt("GET", "/api/flow-executions", 403, parameters={"flow_id": "{flow}"}),
+    Attempt("GET", "/api/flow-executions/{execution}", 403),
+    Attempt("DELETE", "/api/flow-executions/{execution}", 403),
+    Attempt("POST", "/api/flow-executions/{execution}/cancel", 404),
+    Attempt("POST", "/api/flow-executions/{execution}/execute", 403),
+    Attempt(
+        "PATCH",
+        "/api/flow-executions/{execution}/status",
+        404,
+        parameters={"status": "cancelled"},
+    ),
+    Attempt("GET", "/api/task-executions/{task_execution}", 404),
+    Attempt("GET", "/api/task-outputs/{task_output}", 404),
+]
+
+# Reads that name no id of anybody's: they show the caller's own, which the tests of lists cover.
+UNADDRESSED = {
+    "GET /api/flows",
+    "POST /api/flows",
+    "GET /api/flows/available-tags",
+    "GET /api/task-executions",
+    "GET /api/task-executors",
+    "GET /api/task-outputs",
+}
+
+
+@pytest.fixture(scope="module")
+async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
+    """An organization with one of everything, and the ids of all that."""
+    owner = await working_api.organization()
+    execution = await owner.completed(a_flow(task("a")))
+    shown = await execution.shown()
+    row = (await execution.task_executions(task_name="a"))[0]
+    outputs = (await owner.client.get("/api/task-outputs")).json()
+    return owner, {
+        "flow": str(shown["flow_id"]),
+        "execution": execution.id,
+        "task_execution": str(row["id"]),
+        "task_output": outputs[0]["id"],
+    }
+
+
+async def stored(api: Api, organization_id: str) -> dict[str, list[Mapping[str, Any]]]:
+    """Return every document of an organization."""
+    return {
+        name: await api.database[name].find({"organization_id": organization_id}).to_list(None)
+        for name in COLLECTIONS
+    }
+
+
+@pytest.mark.parametrize("attempt", ATTEMPTS, ids=str)
+async def test_what_is_foreign_is_refused_and_nothing_changes(
+    working_api: Api, owned: tuple[Platform, dict[str, str]], attempt: Attempt
+) -> None:
+    owner, ids = owned
+    intruder = await working_api.organization()
+    before = await stored(working_api, owner.organization_id)
+
+    response = await intruder.client.request(
+        attempt.method,
+        attempt.path.format(**ids),
+        json=_filled(attempt.body, ids),
+        params={key: value.format(**ids) for key, value in (attempt.parameters or {}).items()},
+    )
+
+    assert response.status_code == attempt.status
+    assert response.json()["error"]["code"] == {403: "forbidden", 404: "not_found"}[attempt.status]
+    assert await stored(working_api, owner.organization_id) == before
+    assert all(not rows for rows in (await stored(working_api, intruder.organization_id)).values())
+
+
+def _filled(body: JsonValue, ids: Mapping[str, str]) -> JsonValue:
+    if isinstance(body, dict) and body.get("flow_id") == "{flow}":
+        return {**body, "flow_id": ids["flow"]}
+    return body
+
+
+async def test_lists_show_nothing_that_is_foreign(
+    working_api: Api, owned: tuple[Platform, dict[str, str]]
+) -> None:
+    _, ids = owned
+    intruder = (await working_api.organization()).client
+
+    flows = await intruder.get("/api/flows")
+    tags = await intruder.get("/api/flows/available-tags")
+    rows = await intruder.get(
+        "/api/task-executions", params={"flow_execution_id": ids["execution"]}
+    )
+    all_rows = await intruder.get("/api/task-executions")
+    behind = await intruder.get("/api/task-executions", params={"after": ids["task_execution"]})
+    outputs = await intruder.get("/api/task-outputs")
+
+    assert flows.json()["total"] == 0
+    assert tags.json() == outputs.json() == []
+    assert rows.json() == all_rows.json() == {"task_executions": []}
+    assert behind.status_code == 404
+
+
+async def test_a_foreign_execution_is_no_place_to_start_from(
+    working_api: Api, owned: tuple[Platform, dict[str, str]]
+) -> None:
+    _, ids = owned
+    intruder = await working_api.organization()
+    flow = await intruder.flow(a_flow())
+
+    response = await intruder.client.get(
+        "/api/flow-executions",
+        params={"flow_id": str(flow["id"]), "start_from_execution_id": ids["execution"]},
+    )
+
+    assert response.status_code == 400
+
+
+def test_no_operation_is_forgotten(working_api: Api) -> None:
+    """Each operation that takes an id stands in the table above."""
+    served = {
+        f"{method.upper()} {_without_names(path)}"
+        for path, methods in working_api.app.openapi()["paths"].items()
+        for method in methods
+        if path.startswith("/api/")
+    }
+
+    tried = {f"{attempt.method} {_without_names(attempt.path)}" for attempt in ATTEMPTS}
+
+    assert served - tried == UNADDRESSED
+
+
+def _without_names(path: str) -> str:
+    parts = path.replace("/versions/1", "/versions/{}").split("/")
+    return "/".join("{}" if part.startswith("{") else part for part in parts)
