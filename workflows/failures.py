@@ -6,6 +6,7 @@ from temporalio.exceptions import (
     ApplicationError,
     ChildWorkflowError,
     FailureError,
+    RetryState,
     TimeoutError,
     TimeoutType,
 )
@@ -56,12 +57,22 @@ def is_superseded(error: BaseException) -> bool:
     return isinstance(cause, ApplicationError) and cause.type == SUPERSEDED
 
 
-def failed_attempt(error: BaseException) -> int | None:
-    """Return which attempt ended the task, where whoever ran it could still say so."""
+def failed_attempt(error: BaseException, most: int) -> int | None:
+    """Return which attempt ended a task, if that can be told.
+
+    Whoever ran it says so in the failure's details. After a timeout only the server knows, but if
+    it gave up because no attempt was left, it was the last.
+
+    Args:
+        most: How many attempts Temporal was allowed.
+    """
     cause = _root(error)
     if isinstance(cause, ApplicationError) and len(cause.details) > 1:
         attempt = cause.details[1]
         return attempt if isinstance(attempt, int) else None
+    if isinstance(error, ActivityError):
+        ran_out = error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
+        return most if ran_out else None
     return None
 
 

@@ -4,6 +4,7 @@ import asyncio
 
 from pydantic import ValidationError
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from contracts.messages import (
     FlowExecutionResult,
@@ -14,7 +15,7 @@ from contracts.messages import (
     TaskView,
 )
 from contracts.names import FLOW_EXECUTION, TASK_STATES
-from workflows.failures import superseded_failure, task_error, task_failure
+from workflows.failures import is_superseded, superseded_failure, task_error, task_failure
 from workflows.scheduling.crew import shielded
 from workflows.scheduling.scheduler import Scheduler
 from workflows.scheduling.settling import settle_execution
@@ -89,7 +90,13 @@ class FlowExecutionWorkflow:
                 return Ending.SUPERSEDED
         if verdict.ending is Ending.SUPERSEDED:
             return verdict.ending
-        reply = await self._settle(scheduler, verdict)
+        try:
+            reply = await self._settle(scheduler, verdict)
+        except FailureError as error:
+            if is_superseded(error):
+                return Ending.SUPERSEDED
+            workflow.logger.exception("outcome not recorded, left to the reconciler")
+            return verdict.ending
         return Ending.SUPERSEDED if reply.superseded else verdict.ending
 
     async def _settle(self, scheduler: Scheduler | None, verdict: Verdict) -> SettleExecutionReply:

@@ -4,10 +4,11 @@ import asyncio
 
 from pydantic import ValidationError
 from temporalio import workflow
+from temporalio.exceptions import FailureError
 
 from contracts.messages import IterationResult, IterationStart
 from contracts.names import ITERATION
-from workflows.failures import superseded_failure, task_error, task_failure
+from workflows.failures import is_superseded, superseded_failure, task_error, task_failure
 from workflows.scheduling.crew import shielded
 from workflows.scheduling.items import Items
 from workflows.scheduling.settling import settle_tasks
@@ -66,5 +67,10 @@ class IterationWorkflow:
         await items.stop()
         if items.failures.is_superseded:
             return Ending.SUPERSEDED
-        await settle_tasks(self._start.context, items.words())
+        try:
+            await settle_tasks(self._start.context, items.words())
+        except FailureError as error:
+            if is_superseded(error):
+                return Ending.SUPERSEDED
+            workflow.logger.exception("outcome of items not recorded, left to the reconciler")
         return verdict.ending

@@ -49,7 +49,15 @@ def branch(name: str, chosen: JsonValue = None) -> Task:
     return Task(name=name, executor="branch", parameters={"cases": [], "default": chosen})
 
 
-def a_flow(*tasks: Task, edges: list[tuple[str, ...]] | None = None, inputs: int = 1) -> Flow:
+def chain(count: int, first: str = "{{start}}") -> list[Task]:
+    """Return instant tasks ``t0``, ``t1`` and so on, each of which reads the one before."""
+    return [
+        instant(f"t{at}", f"{{{{t{at - 1}}}}}" if at else first, title=f"link {at}")
+        for at in range(count)
+    ]
+
+
+def a_flow(*tasks: Task, edges: list[tuple[str, ...]] | None = None) -> Flow:
     """Return a flow with an input task ``start`` in front.
 
     Args:

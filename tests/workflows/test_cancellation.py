@@ -10,7 +10,7 @@ from temporalio.exceptions import CancelledError
 
 from contracts.messages import TaskCall, TaskState
 from flows.model import Flow, RetryPolicy, Task
-from tests.support.engine import Engine, Handle, a_flow, effect, instant
+from tests.support.engine import Engine, Handle, a_flow, chain, effect, instant
 from tests.support.eventually import eventually
 from tests.support.recording_worker import failure
 
@@ -75,8 +75,8 @@ async def test_cancelling_is_prompt_while_a_local_activity_runs(engine: Engine) 
         return None
 
     engine.recorder.behaviours = {"t": take_a_second}
-    chain = a_flow(instant("t", "{{start}}"), effect("u", "{{t}}"))
-    handle = await engine.start(chain)
+    flow = a_flow(instant("t", "{{start}}"), effect("u", "{{t}}"))
+    handle = await engine.start(flow)
     await eventually(lambda: engine.recorder.called("t"))
 
     assert await cancel_and_wait(handle) < PROMPT_SECONDS
@@ -90,9 +90,9 @@ async def test_cancelling_is_prompt_amid_a_stream_of_instant_tasks(engine: Engin
         await asyncio.sleep(0.1)
         return call.task_name
 
-    chain = [instant(f"t{at}", "{{t%d}}" % (at - 1) if at else "{{start}}") for at in range(100)]
-    engine.recorder.behaviours = {task.name: take_a_while for task in chain}
-    handle = await engine.start(a_flow(*chain))
+    links = chain(100)
+    engine.recorder.behaviours = {task.name: take_a_while for task in links}
+    handle = await engine.start(a_flow(*links))
     await eventually(lambda: engine.recorder.called("t3"))
 
     assert await cancel_and_wait(handle) < PROMPT_SECONDS

@@ -177,3 +177,34 @@ async def test_a_fault_of_the_engine_fails_the_execution_and_not_its_workflow_ta
 
     assert error.type == "UnknownInputTask"
     assert [call.status for call in engine.recorder.closed] == ["failed"]
+
+
+async def test_values_that_nest_too_deeply_fail_the_task_that_reads_them(engine: Engine) -> None:
+    deep: JsonValue = 1
+    for _ in range(100):
+        deep = [deep]
+    around: JsonValue = "{{start.deep}}"
+    for _ in range(60):
+        around = [around]
+
+    error = await failure_of(engine, a_flow(effect("reader", around)), {"deep": deep})
+
+    assert error.type == "TooDeeplyNested"
+    assert engine.recorder.calls == []
+    assert engine.recorder.closed[0].failed_task == "reader"
+
+
+async def test_an_output_that_nests_too_deeply_fails_its_task(engine: Engine) -> None:
+    async def dig(call: TaskCall) -> JsonValue:
+        deep: JsonValue = 1
+        for _ in range(int(str(call.parameters["body"]))):
+            deep = [deep]
+        return deep
+
+    engine.recorder.behaviours = {"digger": dig}
+
+    for depth in (160, 230):
+        error = await failure_of(engine, a_flow(effect("digger", depth)))
+
+        assert error.type in ("TooDeeplyNested", "UnreadableOutput")
+    assert [call.status for call in engine.recorder.closed] == ["failed", "failed"]

@@ -15,6 +15,7 @@ from flows.errors import TaskFailedError
 from flows.executors.catalogue import executor_named
 from flows.executors.spec import Kind, TaskExecutor
 from flows.model import Task
+from workflows.scheduling.depth import check_depth
 from workflows.scheduling.resolution import Resolved
 from workflows.scheduling.retries import attempt_timeout, attempts_allowed, retry_policy
 from workflows.scheduling.summaries import summary
@@ -86,7 +87,7 @@ async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Fi
 
     Raises:
         ActivityError: It failed, was cancelled or took too long, and no attempt is left.
-        TaskFailedError: It answered what cannot be read.
+        TaskFailedError: It answered what cannot be read, here or by whoever reads it next.
     """
     title = summary(task.title or task.name, "" if call.item is None else f" #{call.item}")
     match executor.kind:
@@ -120,7 +121,9 @@ async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Fi
             )
         case _:
             assert_never(executor.kind)
-    return Finished(decoded(raw, TaskReply), len(raw.payload.data))
+    reply = decoded(raw, TaskReply)
+    check_depth(reply.output, "the task's output nests", raw.payload.data)
+    return Finished(reply, len(raw.payload.data))
 
 
 def decoded(raw: RawValue, kind: type[Answer]) -> Answer:

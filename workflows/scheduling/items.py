@@ -18,6 +18,7 @@ from workflows.scheduling.budget import CommandBudget
 from workflows.scheduling.crew import Crew
 from workflows.scheduling.outcome import Failures, Outcome
 from workflows.scheduling.resolution import resolved
+from workflows.scheduling.retries import most_attempts
 from workflows.scheduling.seeds import Seeds
 from workflows.scheduling.settling import settlement
 from workflows.scheduling.verdict import Ending, Verdict
@@ -108,7 +109,7 @@ class Items:
         except TaskFailedError as error:
             self.failures.keep(run, error)
             return
-        run.read(ready)
+        run.read(ready, most_attempts(self._task, self._executor))
         seed = self._seeds.matching(self._task.name, run.item, ready.fingerprint)
         if seed is not None:
             self._budget.spend(size_bytes=ready.size_bytes)

@@ -29,6 +29,7 @@ class Outcome:
     output_digest: str = ""
     fingerprint: str = ""
     attempt: int | None = None
+    most_attempts: int = 1
     error: TaskError | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -38,9 +39,10 @@ class Outcome:
         self.state = TaskState.RUNNING
         self.started_at = workflow.now()
 
-    def read(self, ready: Resolved) -> None:
-        """Keep what it works on."""
+    def read(self, ready: Resolved, most_attempts: int) -> None:
+        """Keep what it works on, and how often Temporal may let it try."""
         self.input, self.fingerprint = ready.parameters, ready.fingerprint
+        self.most_attempts = most_attempts
 
     def complete(self, reply: TaskReply) -> None:
         """Take what its activity answered."""
@@ -65,7 +67,7 @@ class Outcome:
     def fail(self, error: BaseException) -> None:
         """Keep why it did not complete."""
         self.state = TaskState.FAILED
-        self.error, self.attempt = task_error(error), failed_attempt(error)
+        self.error, self.attempt = task_error(error), failed_attempt(error, self.most_attempts)
         self.completed_at = workflow.now()
 
 

@@ -9,6 +9,7 @@ from flows.canonical import canonical_bytes, digest, fingerprint
 from flows.executors.spec import TaskExecutor
 from flows.model import Task
 from flows.references import Reference, resolve, value_at
+from workflows.scheduling.depth import check_depth
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,17 @@ class Resolved:
 def resolved(
     executor: TaskExecutor, parameters: dict[str, JsonValue], edge_digest: str
 ) -> Resolved:
-    """Return parameters whose references have been replaced, with what depends on them."""
+    """Return parameters whose references have been replaced, with what depends on them.
+
+    Raises:
+        TaskFailedError: They nest too deeply for the task to read them.
+    """
+    encoded = canonical_bytes(parameters)
+    check_depth(parameters, "the task's parameters nest", encoded)
     return Resolved(
         parameters=parameters,
         fingerprint=fingerprint(executor.name, executor.schema_version, parameters, edge_digest),
-        size_bytes=len(canonical_bytes(parameters)),
+        size_bytes=len(encoded),
     )
 
 

@@ -27,6 +27,12 @@ def attempts_allowed(task: Task, executor: TaskExecutor) -> int:
     return policy.max_attempts
 
 
+def most_attempts(task: Task, executor: TaskExecutor) -> int:
+    """Return how often Temporal may let a task try, attempts lost with their worker included."""
+    extra = EXTRA_ATTEMPTS_OF_PURE_WORK if _may_be_lost(executor) else 0
+    return attempts_allowed(task, executor) + extra
+
+
 def retry_policy(task: Task, executor: TaskExecutor) -> RetryPolicy:
     """Return Temporal's policy for a task.
 
@@ -40,17 +46,14 @@ def retry_policy(task: Task, executor: TaskExecutor) -> RetryPolicy:
     longest = first * _DEFAULT_LONGEST_FACTOR
     if authored.max_interval_seconds is not None:
         longest = max(first, _interval(authored.max_interval_seconds))
-    attempts = attempts_allowed(task, executor)
     final_types = _error_types(authored)
-    if executor.is_pure and executor.kind is Kind.EFFECT:
-        if attempts == 1:
-            final_types.append(_TEMPORAL_TIMEOUTS["Timeout"])
-        attempts += EXTRA_ATTEMPTS_OF_PURE_WORK
+    if _may_be_lost(executor) and attempts_allowed(task, executor) == 1:
+        final_types.append(_TEMPORAL_TIMEOUTS["Timeout"])
     return RetryPolicy(
         initial_interval=first,
         backoff_coefficient=authored.backoff_coefficient,
         maximum_interval=longest,
-        maximum_attempts=attempts,
+        maximum_attempts=most_attempts(task, executor),
         non_retryable_error_types=final_types or None,
     )
 
@@ -64,6 +67,11 @@ def attempt_timeout(task: Task, executor: TaskExecutor) -> timedelta:
     if task.timeout_seconds is not None:
         timeout = _interval(task.timeout_seconds)
     return min(timeout, LOCAL_TIMEOUT) if executor.kind is Kind.INSTANT else timeout
+
+
+def _may_be_lost(executor: TaskExecutor) -> bool:
+    """Return whether an attempt that was lost with its worker costs the task nothing."""
+    return executor.is_pure and executor.kind is Kind.EFFECT
 
 
 def _interval(seconds: float) -> timedelta:

@@ -33,6 +33,7 @@ from workflows.scheduling.resolution import (
     values_of,
 )
 from workflows.scheduling.results import result_of
+from workflows.scheduling.retries import most_attempts
 from workflows.scheduling.seeds import Seeds
 from workflows.scheduling.verdict import Ending, Verdict
 
@@ -165,7 +166,7 @@ class Scheduler:
             self._crew.begin(self._iterate(run, work))
             return
         ready = resolved(run.executor, parameters_of(run.task, values), edges)
-        run.read(ready)
+        run.read(ready, most_attempts(run.task, run.executor))
         seed = self._seeds.matching(run.task.name, None, ready.fingerprint)
         if seed is not None:
             self._budget.spend(size_bytes=ready.size_bytes)

@@ -22,7 +22,8 @@ from contracts.messages import (
     TaskSettlement,
     TaskState,
 )
-from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS
+from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS, SUPERSEDED
+from workflows.failures import is_superseded
 from workflows.scheduling.outcome import Outcome
 
 MAX_ROWS_A_CALL = 500
@@ -33,6 +34,7 @@ _LOCAL_ATTEMPTS = 3
 _LOCAL_TIMEOUT = timedelta(seconds=10)
 _TIMEOUT = timedelta(seconds=60)
 _LOCAL_RETRY_THRESHOLD = timedelta(milliseconds=500)
+_FIRST_DELAY = timedelta(milliseconds=100)
 _LONGEST_DELAY = timedelta(seconds=5)
 
 Reply = TypeVar("Reply", bound=BaseModel)
@@ -99,6 +101,9 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
     A local activity first: nearly always it answers at once, and the run ends within the workflow
     task that it is in. If it does not, an ordinary one, which the server repeats for as long as it
     takes without adding to the history.
+
+    Raises:
+        FailureError: A newer generation owns the execution, or the store refuses for good.
     """
     try:
         answer: Reply = await workflow.execute_local_activity(
@@ -107,13 +112,17 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
             result_type=reply,
             start_to_close_timeout=_LOCAL_TIMEOUT,
             retry_policy=RetryPolicy(
-                initial_interval=timedelta(milliseconds=100), maximum_attempts=_LOCAL_ATTEMPTS
+                initial_interval=_FIRST_DELAY,
+                maximum_attempts=_LOCAL_ATTEMPTS,
+                non_retryable_error_types=[SUPERSEDED],
             ),
             local_retry_threshold=_LOCAL_RETRY_THRESHOLD,
             cancellation_type=ActivityCancellationType.ABANDON,
             summary="record the outcome",
         )
     except FailureError as error:
+        if is_superseded(error):
+            raise
         workflow.logger.warning("store did not take the outcome", extra={"error": str(error)})
     else:
         return answer
@@ -122,7 +131,11 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
         call,
         result_type=reply,
         start_to_close_timeout=_TIMEOUT,
-        retry_policy=RetryPolicy(maximum_interval=_LONGEST_DELAY),
+        retry_policy=RetryPolicy(
+            initial_interval=_FIRST_DELAY,
+            maximum_interval=_LONGEST_DELAY,
+            non_retryable_error_types=[SUPERSEDED],
+        ),
         cancellation_type=ActivityCancellationType.ABANDON,
         summary="record the outcome",
     )
