@@ -8,8 +8,8 @@ from pymongo.errors import PyMongoError
 
 from runtime.payload_storage import MongoStorageDriver
 
-SERVER_SELECTION_TIMEOUT = timedelta(seconds=2)
-CONNECT_TIMEOUT = timedelta(seconds=2)
+SERVER_SELECTION_TIMEOUT = timedelta(seconds=1)
+CONNECT_TIMEOUT = timedelta(seconds=1)
 SOCKET_TIMEOUT = timedelta(seconds=30)
 HEALTH_TIMEOUT = timedelta(seconds=1)
 MAX_CONNECTIONS = 64

@@ -23,6 +23,7 @@ from store.clock import now
 from store.documents import EXECUTION_VALUES, execution_document, execution_record
 from store.group_commit import GroupCommit
 from store.models import ExecutionRecord
+from store.transactions import in_transaction
 from store.values import Database, Document, Values
 
 KEPT_FOR = timedelta(hours=24)
@@ -65,16 +66,14 @@ class Creation:
     async def _flush(self, requests: Sequence[_Request]) -> list[ExecutionRecord | Exception]:
         """Write those without a key together, those with one each alone."""
         plain = [request.record for request in requests if request.idempotency is None]
-        written = iter(await self._write(plain) if plain else [])
         keyed = [self._keyed(request) for request in requests if request.idempotency is not None]
-        answers = iter(await asyncio.gather(*keyed, return_exceptions=True))
-        results: list[ExecutionRecord | Exception] = []
-        for request in requests:
-            answer = next(written if request.idempotency is None else answers)
-            if isinstance(answer, BaseException) and not isinstance(answer, Exception):
-                raise answer
-            results.append(answer)
-        return results
+        written, *answers = await asyncio.gather(self._write(plain), *keyed, return_exceptions=True)
+        without_key = iter(written if isinstance(written, list) else [written] * len(plain))
+        with_key = iter(answers)
+        return [
+            _answer(next(without_key if request.idempotency is None else with_key))
+            for request in requests
+        ]
 
     async def _keyed(self, request: _Request) -> ExecutionRecord:
         """Write one execution with its key, unless the key is taken."""
@@ -114,6 +113,8 @@ class Creation:
         self, records: Sequence[ExecutionRecord], key: Document | None = None
     ) -> list[ExecutionRecord]:
         """Write executions in one transaction, in order; all of them or none."""
+        if not records:
+            return []
         drafts = [await self._placed(record) for record in records]
 
         async def transact(session: AsyncIOMotorClientSession) -> list[int]:
@@ -127,8 +128,7 @@ class Creation:
             await self._executions.insert_many(drafts, session=session)
             return numbers
 
-        async with await self._client.start_session() as session:
-            numbers = await session.with_transaction(transact)
+        numbers = await in_transaction(self._client, transact)
         return [
             replace(record, run_number=number)
             for record, number in zip(records, numbers, strict=True)
@@ -173,6 +173,15 @@ class Creation:
             numbers.append(next_number[record.flow_id])
             next_number[record.flow_id] += 1
         return numbers
+
+
+def _answer(outcome: object) -> ExecutionRecord | Exception:
+    """Return what one caller gets; what is neither record nor error is not for callers."""
+    if isinstance(outcome, ExecutionRecord | Exception):
+        return outcome
+    if isinstance(outcome, BaseException):
+        raise outcome
+    raise TypeError(f"neither a record nor an error: {outcome!r}")
 
 
 def _key_id(record: ExecutionRecord, idempotency: Idempotency) -> str:

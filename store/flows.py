@@ -19,6 +19,7 @@ from store.documents import FLOW_VALUES, VERSION_VALUES, flow_record
 from store.faults import guarded
 from store.flow_lists import FlowLists
 from store.models import FlowQuery, FlowRecord, Page
+from store.transactions import in_transaction
 from store.values import Database, Document, Values, encode
 
 _PATCHABLE = ("display_name", "description", "visibility", "settings", "status", "tags")
@@ -68,8 +69,7 @@ class FlowRepository:
             await self._versions.insert_one(version, session=session)
 
         try:
-            async with await self._client.start_session() as session:
-                await session.with_transaction(transact)
+            await in_transaction(self._client, transact)
         except DuplicateKeyError as error:
             raise _duplicate(record.display_name) from error
         return await self.latest(record.organization_id, record.id)
@@ -223,8 +223,7 @@ class FlowRepository:
                 await self._versions.insert_one(document, session=session)
             return flow
 
-        async with await self._client.start_session() as session:
-            flow = await session.with_transaction(transact)
+        flow = await in_transaction(self._client, transact)
         if flow is None:
             await self._flow(organization_id, flow_id)
             raise ConflictError("somebody else stored a version at the same moment")
