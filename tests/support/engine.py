@@ -45,8 +45,10 @@ def pure(name: str, reads: JsonValue = None, **options: Any) -> Task:
 
 
 def branch(name: str, chosen: JsonValue = None) -> Task:
-    """Return a branch; its ``default`` is what the recording worker lets it choose."""
-    return Task(name=name, executor="branch", parameters={"cases": [], "default": chosen})
+    """Return a branch none of whose conditions holds, so that it chooses its default."""
+    never: JsonValue = {"left": 0, "operator": "eq", "right": 1}
+    cases: JsonValue = [{"name": "never", "condition": never}]
+    return Task(name=name, executor="branch", parameters={"cases": cases, "default": chosen})
 
 
 def chain(count: int, first: str = "{{start}}") -> list[Task]:

@@ -17,6 +17,8 @@ from temporalio.client import Client
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import Worker
 
+from activities.data import DataActivities
+from activities.failures import activity_failure
 from contracts.messages import (
     SettleExecutionCall,
     SettleExecutionReply,
@@ -28,6 +30,7 @@ from contracts.messages import (
 )
 from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS
 from flows.canonical import digest
+from flows.errors import TaskFailedError
 from flows.executors.catalogue import EXECUTORS
 from flows.executors.spec import Kind
 from runtime.temporal import workflow_runner
@@ -50,7 +53,7 @@ class Recorder:
     """What tests say and see.
 
     Attributes:
-        behaviours: What a task does, by its name; others answer with their own parameters.
+        behaviours: What a task does, by its name; others do as in production.
         calls: Every attempt, in the order in which they began.
         store_faults: How many calls of the store fail before it answers.
         lacks: Names of tasks whose outputs the store says it lacks, once.
@@ -77,7 +80,7 @@ class Recorder:
         self.in_flight[name] = self.in_flight.get(name, 0) + 1
         self.most_at_once[name] = max(self.most_at_once.get(name, 0), self.in_flight[name])
         try:
-            output = await self.behaviours.get(name, _own_parameters)(call)
+            output = await self.behaviours.get(name, _as_in_production)(call)
         finally:
             self.in_flight[name] -= 1
         return TaskReply(
@@ -142,14 +145,16 @@ class Recorder:
             raise ApplicationError("the store does not answer", type="unavailable")
 
 
-async def _own_parameters(call: TaskCall) -> JsonValue:
-    """Answer with what ``format_data`` and ``branch`` would, and with the parameters otherwise."""
-    if call.executor == "format_data":
-        template = call.parameters.get("template")
-        return template if isinstance(template, dict) else {"value": template}
-    if call.executor == "branch":
-        return {"case": call.parameters.get("default"), "value": call.parameters.get("target")}
-    return dict(call.parameters)
+async def _as_in_production(call: TaskCall) -> JsonValue:
+    """Do what the platform's own instant activities do; any other answers with its parameters."""
+    data = DataActivities()
+    own = {"format_data": data.format_data, "branch": data.branch, "validation": data.validation}
+    if call.executor not in own:
+        return dict(call.parameters)
+    try:
+        return await own[call.executor](call)
+    except TaskFailedError as error:
+        raise activity_failure(error, call, activity.info().attempt) from error
 
 
 def activities(recorder: Recorder) -> list[Callable[..., Any]]:

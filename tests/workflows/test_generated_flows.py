@@ -1,0 +1,78 @@
+"""Whatever validates, runs to an end: no definition can wedge a workflow task."""
+
+import asyncio
+import time
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from temporalio.api.enums.v1 import EventType
+from temporalio.client import WorkflowFailureError
+from temporalio.exceptions import ApplicationError
+
+from flows.parse import accepted
+from tests.support.engine import Engine
+from tests.support.generated_flows import GeneratedFlow, generated_flows
+
+COUNT = 300
+AT_ONCE = 16
+EXPECTED_FAILURES = {"LengthMismatch", "ValidationFailed", "InvalidParameters"}
+
+
+def drawn(count: int) -> list[GeneratedFlow]:
+    """Return flows that hypothesis draws, the same ones every time."""
+    found: list[GeneratedFlow] = []
+
+    @settings(
+        max_examples=count,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(generated_flows())
+    def collect(generated: GeneratedFlow) -> None:
+        found.append(generated)
+
+    collect()
+    return found
+
+
+async def end_of(engine: Engine, generated: GeneratedFlow) -> str:
+    """Run a generated flow; return ``completed`` or the type of its failure.
+
+    Raises:
+        AssertionError: A workflow task failed on the way.
+    """
+    handle = await engine.start(
+        accepted(generated.definition),
+        generated.input,
+        input_task_name=generated.input_task_name,
+    )
+    try:
+        ending = (await handle.result()).status
+    except WorkflowFailureError as error:
+        assert isinstance(error.cause, ApplicationError)
+        ending = str(error.cause.type)
+    async for event in handle.fetch_history_events():
+        assert event.event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, generated
+    return ending
+
+
+@pytest.mark.timeout(180)
+async def test_300_generated_definitions_run_to_an_end(engine: Engine) -> None:
+    flows = drawn(COUNT)
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def gated(generated: GeneratedFlow) -> str:
+        async with gate:
+            return await end_of(engine, generated)
+
+    began = time.monotonic()
+    endings = await asyncio.gather(*map(gated, flows))
+
+    assert len(endings) >= COUNT
+    assert set(endings) <= {"completed"} | EXPECTED_FAILURES
+    assert endings.count("completed") > COUNT / 2
+    assert len(engine.recorder.closed) == len(endings)
+    assert time.monotonic() - began < 150
