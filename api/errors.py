@@ -4,6 +4,7 @@ The category of an EngineError decides the status, its ``code`` and facts fill t
 """
 
 import logging
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from math import ceil
@@ -165,5 +166,17 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
         status.phrase.lower(),
         _CODE_BY_STATUS.get(status.value, "bad_request"),
         request_id=request_id_of(request),
-        headers=refusal.headers,
+        headers=_allowed(request) if status is HTTPStatus.METHOD_NOT_ALLOWED else refusal.headers,
     )
+
+
+def _allowed(request: Request) -> dict[str, str]:
+    """Return every method of the path; the router only names those of one of its routes."""
+    app = cast(FastAPI, request.app)
+    methods = {
+        method.upper()
+        for template, operations in app.openapi()["paths"].items()
+        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), request.url.path)
+        for method in operations
+    }
+    return {"Allow": ", ".join(sorted(methods or {"GET", "HEAD"}))}

@@ -1,0 +1,100 @@
+"""The application as a process of its own."""
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from runtime.readiness import free_port
+from tests.support.eventually import eventually
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+START_SECONDS = 30.0
+STOP_SECONDS = 15.0
+
+
+@asynccontextmanager
+async def served(**variables: str) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
+    """Run the application under uvicorn on a free port."""
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "--factory", "api.app:create_app"),
+        *("--port", str(port)),
+        cwd=REPOSITORY,
+        env={**os.environ, **variables},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    try:
+        yield process, f"http://127.0.0.1:{port}"
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def lines_of(
+    process: asyncio.subprocess.Process, until: frozenset[str] | None = None
+) -> list[str]:
+    """Return what the process says from now on until it named these services, or ended."""
+    assert process.stdout is not None
+    lines: list[str] = []
+    async with asyncio.timeout(STOP_SECONDS):
+        async for line in process.stdout:
+            lines.append(line.decode().rstrip())
+            if until is not None and until <= {said.get("service") for said in told(lines)}:
+                break
+        else:
+            await process.wait()
+    return lines
+
+
+def told(lines: list[str]) -> list[dict[str, str]]:
+    """Return the lines of the log."""
+    return [json.loads(line) for line in lines if line.startswith("{")]
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+async def test_it_starts_while_its_stores_are_down_says_so_and_stops_cleanly(
+    how: signal.Signals,
+) -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    variables = {
+        "PERDURE_MONGODB_URI": f"mongodb://{dead}/",
+        "PERDURE_TEMPORAL_ADDRESS": dead,
+        "PERDURE_LOG_FORMAT": "json",
+    }
+    async with served(**variables) as (process, url), httpx.AsyncClient(base_url=url) as client:
+
+        async def is_alive() -> bool:
+            try:
+                return (await client.get("/health/live")).status_code == 200
+            except httpx.TransportError:
+                return False
+
+        await eventually(is_alive, START_SECONDS, saying="the process serves")
+        ready = await client.get("/health/ready")
+        lines = await lines_of(process, until=frozenset({"MongoDB", "Temporal"}))
+        process.send_signal(how)
+        lines += await lines_of(process)
+
+    assert ready.status_code == 503
+    assert ready.json()["error"]["details"] == {"silent": ["MongoDB", "Temporal"]}
+    assert not any("Traceback" in line for line in lines), lines
+    assert any("shutdown complete" in line["message"] for line in told(lines))
+
+
+async def test_a_malformed_setting_ends_it_with_one_line() -> None:
+    async with served(PERDURE_LOG_LEVEL="chatty") as (process, _):
+        lines = await lines_of(process)
+
+    assert process.returncode == 1
+    assert len(lines) == 1
+    assert lines[0].startswith("perdure: PERDURE_LOG_LEVEL")
