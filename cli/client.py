@@ -130,10 +130,10 @@ class Client:
                 response = self._http.request(
                     method, path, params=query, json=body, headers=headers
                 )
+            except (httpx.UnsupportedProtocol, httpx.InvalidURL, UnicodeError) as error:
+                raise ClientError(f"{self.url} cannot be called: {error}") from error
             except httpx.TransportError as error:
                 reason = f"no answer from {self.url} ({str(error) or type(error).__name__})"
-            except (httpx.InvalidURL, UnicodeError) as error:
-                raise ClientError(f"{self.url} cannot be called: {error}") from error
             else:
                 if response.status_code not in _BUSY:
                     return _content(response)

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from cli.client import Client, ClientError, JsonObject
+from cli.iterations import ItemCounter
 from cli.live import View
-from cli.progress import Known, Snapshot, TaskProgress, snapshot
+from cli.progress import FINAL, Known, Snapshot, TaskProgress, rows_by_task, snapshot
 from cli.registration import RegisteredFlow
 from flows.graph import Graph
 from flows.model import Flow
@@ -27,6 +28,7 @@ class Execution:
     flow: RegisteredFlow
     tasks: Sequence[Known]
     sinks: Sequence[str]
+    counter: ItemCounter
 
     @property
     def heading(self) -> str:
@@ -54,6 +56,7 @@ def start(client: Client, flow: RegisteredFlow, flow_input: JsonObject) -> Execu
         flow=flow,
         tasks=_known(parsed, graph),
         sinks=graph.sinks,
+        counter=ItemCounter(parsed),
     )
 
 
@@ -74,8 +77,10 @@ def look(client: Client, execution: Execution) -> Snapshot:
     # The record first: rows read after a final status are final as well.
     record = _execution(client, execution.id)
     answer = _object(client.get("/api/task-executions", flow_execution_id=execution.id))
-    rows = answer.get("task_executions")
-    return snapshot(record, rows if isinstance(rows, list) else [], execution.tasks)
+    listed = answer.get("task_executions")
+    rows = rows_by_task(listed if isinstance(listed, list) else [])
+    counts = execution.counter.learn(rows, is_final=str(record.get("status")) in FINAL)
+    return snapshot(record, rows, execution.tasks, counts)
 
 
 def outputs(client: Client, execution: Execution, final: Snapshot) -> JsonObject:
@@ -95,7 +100,7 @@ def cancel(client: Client, execution: Execution) -> None:
 
 def _output(client: Client, execution: Execution, task: TaskProgress) -> JsonValue:
     """Return a task's output; for an iteration the list that the API keeps in item order."""
-    if task.items_known is None:
+    if not task.items_total:
         return task.output
     answer = client.get("/api/task-outputs")
     for row in answer if isinstance(answer, list) else []:

@@ -223,11 +223,11 @@ def _row(
     duration = task.duration(now)
     time = shown(duration) if duration is not None else ""
     cells.append(Text(time.rjust(_TIME_WIDTH), style="dim"))
-    if task.items_known is not None and task.items_done is not None:
+    if task.items_total is not None and task.items_done is not None:
         cells.append(
-            ProgressBar(total=task.items_known, completed=task.items_done, width=_BAR_WIDTH)
+            ProgressBar(total=task.items_total, completed=task.items_done, width=_BAR_WIDTH)
         )
-        cells.append(Text(f"{task.items_done} of {task.items_known} items", style="dim"))
+        cells.append(Text(f"{task.items_done} of {task.items_total} items", style="dim"))
     elif task.attempts > 1:
         cells.append(Text(f"attempt {task.attempts}", style="yellow"))
     return _grid(cells)
@@ -248,8 +248,8 @@ def _line(task: TaskProgress, now: datetime) -> str:
     parts = [f"  {task.title}: {task.status}"]
     if duration is not None and task.status in {"completed", "failed", "cancelled"}:
         parts.append(f"({shown(duration)})")
-    if task.items_known is not None:
-        parts.append(f"{task.items_done} of {task.items_known} items")
+    if task.items_total is not None:
+        parts.append(f"{task.items_done} of {task.items_total} items")
     elif task.attempts > 1 and task.status == "completed":
         parts.append(f"after {task.attempts} attempts")
     elif task.errors and task.status in {"retrying", "failed"}:

@@ -1,8 +1,8 @@
 """What a running flow looks like: its tasks, told from the rows of their task executions."""
 
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from pydantic import JsonValue
@@ -11,7 +11,7 @@ from cli.client import JsonObject
 
 FINAL = frozenset({"completed", "failed", "cancelled", "deleted", "edited", "stale"})
 
-_OPEN = frozenset({"queued", "running", "awaiting_input", "cancel_requested"})
+_OPEN = frozenset({"queued", "running", "retrying", "awaiting_input", "cancel_requested"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class TaskProgress:
             otherwise the word of its latest attempt, or of all items together.
         attempts: How often it was tried; for an iteration, how many rows it has.
         items_done: Items completed, None unless the task iterates.
-        items_known: Items begun so far, None unless the task iterates.
+        items_total: All its items, None unless the task iterates.
         errors: What failed attempts said, oldest first.
     """
 
@@ -35,7 +35,7 @@ class TaskProgress:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     items_done: int | None = None
-    items_known: int | None = None
+    items_total: int | None = None
     errors: Sequence[str] = ()
     output: JsonValue = None
 
@@ -80,18 +80,42 @@ class Snapshot:
         return max(end - created, timedelta(0))
 
 
-def snapshot(execution: JsonObject, rows: Sequence[JsonValue], known: Sequence[Known]) -> Snapshot:
-    """Sum up an execution from its record and the rows of its task executions."""
-    by_task: dict[str, list[JsonObject]] = defaultdict(list)
+def rows_by_task(rows: Sequence[JsonValue]) -> dict[str, list[JsonObject]]:
+    """Sort task executions by task and, within one, by index."""
+    found: dict[str, list[JsonObject]] = defaultdict(list)
     for row in rows:
         if isinstance(row, dict):
-            by_task[str(row.get("task_name"))].append(row)
+            found[str(row.get("task_name"))].append(row)
+    for of_task in found.values():
+        of_task.sort(key=lambda row: int(str(row.get("task_execution_idx") or 0)))
+    return dict(found)
+
+
+def snapshot(
+    execution: JsonObject,
+    rows: Mapping[str, list[JsonObject]],
+    known: Sequence[Known],
+    item_counts: Mapping[str, int],
+) -> Snapshot:
+    """Sum up an execution from its record and the rows of its task executions.
+
+    Args:
+        rows: By task, in the order of their index.
+        known: The flow's tasks, in the order in which to show them.
+        item_counts: Number of items by task, for tasks that iterate.
+    """
     is_final = str(execution.get("status")) in FINAL
     failed = _failed_task(execution)
     return Snapshot(
         execution,
         tuple(
-            _progress(task, by_task.get(task.name, []), is_final, task.name == failed)
+            _progress(
+                task,
+                rows.get(task.name, []),
+                is_final=is_final,
+                is_culprit=task.name == failed,
+                items=item_counts.get(task.name),
+            )
             for task in known
         ),
     )
@@ -104,46 +128,48 @@ def _failed_task(execution: JsonObject) -> str | None:
 
 
 def _progress(
-    task: Known, rows: list[JsonObject], is_final: bool, is_culprit: bool
+    task: Known, rows: list[JsonObject], *, is_final: bool, is_culprit: bool, items: int | None
 ) -> TaskProgress:
     """Sum up one task from its rows."""
     if not rows:
-        status = "skipped" if is_final else "waiting"
-        return TaskProgress(task.name, task.title, task.executor, status)
-    rows.sort(key=lambda row: int(str(row.get("task_execution_idx") or 0)))
+        ended = TaskProgress(task.name, task.title, task.executor, "skipped")
+        if is_final and items == 0:
+            return replace(ended, status="completed", items_done=0, items_total=0, output=[])
+        return ended if is_final else replace(ended, status="waiting")
     words = [str(row.get("processing_status") or row.get("status")) for row in rows]
-    done = words.count("completed")
-    # Attempts follow one another, so of one task at most one row has not failed.
-    iterates = len(words) - words.count("failed") - words.count("cancelled") > 1
     starts = [at for row in rows if (at := instant(row.get("started_at"))) is not None]
     ends = [at for row in rows if (at := instant(row.get("completed_at"))) is not None]
-    is_open = any(word in _OPEN for word in words)
+    status = "failed" if is_culprit else _status(words, items, is_final)
     return TaskProgress(
         name=task.name,
         title=task.title,
         executor=task.executor,
-        status="failed" if is_culprit else _status(words, iterates, is_final),
+        status=status,
         attempts=len(rows),
         started_at=min(starts, default=None),
-        ended_at=None if is_open else max(ends, default=None),
-        items_done=done if iterates else None,
-        items_known=len(words) - words.count("failed") if iterates else None,
+        ended_at=None if status in _OPEN else max(ends, default=None),
+        items_done=None if items is None else words.count("completed"),
+        items_total=items,
         errors=tuple(_message(row) for row in rows if row.get("error") is not None),
         output=rows[-1].get("output"),
     )
 
 
-def _status(words: list[str], iterates: bool, is_final: bool) -> str:
-    """Return one word for all rows of a task."""
-    if not iterates:
+def _status(words: list[str], items: int | None, is_final: bool) -> str:
+    """Return one word for all rows of a task.
+
+    Args:
+        items: Number of its items, None unless it iterates.
+    """
+    if items is None:
         is_between = words[-1] == "failed" and not is_final
         return "retrying" if is_between else words[-1]
-    for word in ("awaiting_input", "cancel_requested", "running", "queued"):
+    for word in ("awaiting_input", "cancel_requested"):
         if word in words:
             return word
-    if not is_final:
-        return "running"
-    return "cancelled" if "cancelled" in words else "completed"
+    if words.count("completed") >= items:
+        return "completed"
+    return "cancelled" if is_final else "running"
 
 
 def _message(row: JsonObject) -> str:

@@ -136,7 +136,7 @@ def summary(execution: Execution, final: Snapshot, results: JsonObject) -> JsonO
                 "name": task.name,
                 "status": task.status,
                 "attempts": task.attempts,
-                "items": task.items_known,
+                "items": task.items_total,
                 "duration_seconds": (
                     (task.ended_at - task.started_at).total_seconds()
                     if task.started_at is not None and task.ended_at is not None
@@ -156,10 +156,12 @@ def print_result(
         console.print_json(json.dumps(results), ensure_ascii=False)
         return
     error: JsonValue = final.execution.get("error")
-    said = error.get("message") if isinstance(error, dict) else None
-    traceback = error.get("traceback") if isinstance(error, dict) else None
+    known = error if isinstance(error, dict) else {}
+    where = f" in task {known['task_name']!r}" if known.get("task_name") else ""
+    said = f": {known['message']}" if known.get("message") else ""
+    traceback = known.get("traceback")
     console.print(
-        f"execution {execution.id} {final.status}" + (f": {said}" if said else ""),
+        f"execution {execution.id} {final.status}{where}{said}",
         style="red" if final.status == "failed" else "yellow",
         markup=False,
         highlight=False,

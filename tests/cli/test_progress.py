@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from io import StringIO
 
@@ -5,8 +6,10 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.spinner import Spinner
 
+from cli.iterations import ItemCounter
 from cli.live import Lines, LiveTree, shown, tree
-from cli.progress import Known, Snapshot, TaskProgress, snapshot
+from cli.progress import Known, Snapshot, TaskProgress, rows_by_task, snapshot
+from flows.model import Flow, Task
 
 START = datetime(2024, 1, 1, 12, 0, tzinfo=UTC)
 KNOWN = [Known("in", "Receive", "receive_file"), Known("call", "Call", "http_request")]
@@ -37,13 +40,25 @@ def row(
     }
 
 
-def seen(*rows: JsonValue, status: str = "in_progress", failed: str | None = None) -> TaskProgress:
-    return whole(*rows, status=status, failed=failed).tasks[1]
+def seen(
+    *rows: JsonValue,
+    status: str = "in_progress",
+    failed: str | None = None,
+    items: int | None = None,
+) -> TaskProgress:
+    return whole(*rows, status=status, failed=failed, items=items).tasks[1]
 
 
-def whole(*rows: JsonValue, status: str = "in_progress", failed: str | None = None) -> Snapshot:
+def whole(
+    *rows: JsonValue,
+    status: str = "in_progress",
+    failed: str | None = None,
+    items: int | None = None,
+) -> Snapshot:
     error: JsonValue = {"message": "no", "task_name": failed} if failed else None
-    return snapshot({"status": status, "created_at": at(0), "error": error}, rows, KNOWN)
+    execution: dict[str, JsonValue] = {"status": status, "created_at": at(0), "error": error}
+    counts = {} if items is None else {"call": items}
+    return snapshot(execution, rows_by_task(rows), KNOWN, counts)
 
 
 def test_a_task_without_rows_waits_or_was_skipped() -> None:
@@ -69,21 +84,63 @@ def test_a_failed_attempt_is_followed_by_another() -> None:
     assert (between.status, between.errors) == ("retrying", ("answered 503",))
     assert (after.status, after.attempts, after.output) == ("completed", 2, {"a": 1})
     assert after.duration(START) == timedelta(seconds=3)
-    assert after.items_known is None
+    assert after.items_total is None
 
 
 def test_an_iteration_counts_its_items() -> None:
-    rows = [row(0, "completed", ended=1), row(1, "running"), row(2, "failed", ended=1, error="x")]
-    task = seen(*rows, row(3, "completed", ended=2))
+    rows = [row(0, "completed", ended=1), row(1, "failed", ended=1, error="x")]
+    running = seen(*rows, row(2, "completed", ended=2), items=3)
+    completed = seen(*rows, row(2, "completed"), row(3, "completed", ended=4), items=3)
 
-    assert (task.status, task.items_done, task.items_known) == ("running", 2, 3)
-    assert seen(row(0, "completed"), row(1, "completed"), status="completed").status == "completed"
+    assert (running.status, running.items_done, running.items_total) == ("running", 2, 3)
+    assert running.ended_at is None
+    assert (completed.status, completed.items_done) == ("completed", 3)
+    assert completed.duration(START) == timedelta(seconds=4)
+    assert seen(*rows, status="cancelled", items=3).status == "cancelled"
 
 
 def test_the_task_that_failed_the_flow_is_failed() -> None:
     rows = [row(0, "completed"), row(1, "completed"), row(2, "failed", error="x")]
 
-    assert seen(*rows, status="failed", failed="call").status == "failed"
+    assert seen(*rows, status="failed", failed="call", items=5).status == "failed"
+
+
+def test_the_number_of_items_is_what_the_task_reads() -> None:
+    flow = Flow(
+        tasks=(
+            Task(name="in", executor="receive_file"),
+            Task(
+                name="call",
+                executor="http_request",
+                parameters={"url": "{{in.metadata.urls}}", "body": "{{in.metadata.all}}"},
+            ),
+            Task(
+                name="next",
+                executor="http_request",
+                parameters={"url": "http://x/{{call.status_code}}", "body": "{{call.body}}"},
+                reference_modes={"body": "single"},
+            ),
+            Task(name="whole", executor="format_data", parameters={"template": "{{call.output}}"}),
+        )
+    )
+    given: JsonValue = {"metadata": {"urls": ["a", "b", "c"], "all": [1, 2]}}
+    first = row(0, "completed", task="in", output=given)
+    calls = [row(number, "completed", output={"body": number}) for number in range(3)]
+    later = [row(0, "running", task=name) for name in ("next", "whole")]
+    counter = ItemCounter(flow)
+
+    def learnt(*rows: JsonValue) -> Mapping[str, int]:
+        return counter.learn(rows_by_task(rows), is_final=False)
+
+    assert learnt(first) == {}
+    assert learnt(first, calls[0]) == {"call": 3}
+    assert learnt(first, *calls, *later) == {"call": 3, "next": 3}
+
+
+def test_an_iteration_over_nothing_is_completed() -> None:
+    task = seen(status="completed", items=0)
+
+    assert (task.status, task.output, task.items_total) == ("completed", [], 0)
 
 
 def test_an_ended_execution_stops_counting() -> None:
@@ -122,9 +179,9 @@ def test_the_tree_shows_states_attempts_and_errors() -> None:
 
 
 def test_the_tree_shows_how_far_an_iteration_is() -> None:
-    text = drawn(whole(row(0, "completed", ended=1), row(1, "running"), row(2, "running")))
+    text = drawn(whole(row(0, "completed", ended=1), row(1, "running"), items=300))
 
-    assert "1 of 3 items" in text
+    assert "1 of 300 items" in text
 
 
 def test_a_log_gets_a_line_for_each_change_only() -> None:

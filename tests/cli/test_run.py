@@ -124,6 +124,7 @@ async def test_a_failed_flow_exits_1_and_says_why(
     scripted = await perdure("run", flow, "--input", given, "--json", variables=reaching)
 
     assert shown.status == scripted.status == 1
+    assert "failed in task 'check': " in shown.out
     assert "no such luck" in shown.out
     said = the_only_object(scripted)
     assert said["status"] == "failed"
@@ -190,6 +191,19 @@ async def test_an_iteration_prints_its_results_in_item_order(
     assert isinstance(results, list)
     received = [result["body"]["received"] for result in results]  # type: ignore[call-overload,index]
     assert received == [f"/{number}" for number in range(30)]
+
+
+async def test_an_iteration_over_nothing_yields_an_empty_list(
+    reaching: dict[str, str], tmp_path: Path, given: str
+) -> None:
+    each = code("each", "result = 1")
+    each["parameters"] = {"code": "{{items.output}}"}
+    flow = written(tmp_path, a_definition(code("items", "result = []"), each))
+
+    ended = await perdure("run", flow, "--input", given, "--json", variables=reaching)
+
+    assert ended.status == 0, ended.err
+    assert the_only_object(ended)["outputs"] == {"each": []}
 
 
 async def test_every_fault_of_a_definition_is_listed(
