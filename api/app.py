@@ -36,7 +36,7 @@ from runtime.logs import configure_logs
 from runtime.mongo import Mongo
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
-from runtime.temporal import connect
+from runtime.temporal import client_runtime, connect
 from store.accounts import AccountRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
@@ -109,6 +109,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             settings.temporal_address,
             settings.temporal_namespace,
             storage_driver=mongo.storage_driver(),
+            runtime=client_runtime(),
             lazy=True,
         )
         gateway = Gateway(client, settings.task_queue)

@@ -118,14 +118,7 @@ def worker_runtime(metrics_port: int, log_level: str) -> Runtime:
     Args:
         metrics_port: On all interfaces; 0 picks a free one.
     """
-    logging_config = LoggingConfig(
-        filter=TelemetryFilter(core_level="WARN", other_level="ERROR"),
-        forwarding=LogForwardingConfig(
-            logger=logging.getLogger("temporalio.core"),
-            append_target_to_name=False,
-            append_log_fields_to_message=False,
-        ),
-    )
+    logging_config = _through_python("WARN")
     port = metrics_port or _free_port()
     if _is_taken(port):
         logger.warning("metrics port taken, serving no metrics", extra={"port": port})
@@ -136,6 +129,27 @@ def worker_runtime(metrics_port: int, log_level: str) -> Runtime:
             logging=logging_config,
             metrics=PrometheusConfig(bind_address=f"0.0.0.0:{port}", durations_as_seconds=True),
         )
+    )
+
+
+def client_runtime() -> Runtime:
+    """Return an SDK runtime for a process that only calls the server; it logs through Python.
+
+    The SDK's own runtime writes to stderr in a format of its own. Its retries are not logged: what
+    comes of a call is said once, by whoever made it.
+    """
+    return Runtime(telemetry=TelemetryConfig(logging=_through_python("ERROR")))
+
+
+def _through_python(core_level: str) -> LoggingConfig:
+    """Return how the SDK's core hands its log lines to the logger ``temporalio.core``."""
+    return LoggingConfig(
+        filter=TelemetryFilter(core_level=core_level, other_level="ERROR"),
+        forwarding=LogForwardingConfig(
+            logger=logging.getLogger("temporalio.core"),
+            append_target_to_name=False,
+            append_log_fields_to_message=False,
+        ),
     )
 
 

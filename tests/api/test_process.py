@@ -88,6 +88,7 @@ async def test_it_starts_while_its_stores_are_down_says_so_and_stops_cleanly(
     assert ready.status_code == 503
     assert ready.json()["error"]["details"] == {"silent": ["MongoDB", "Temporal"]}
     assert not any("Traceback" in line for line in lines), lines
+    assert len(told(lines)) == len(lines), lines
     assert any("shutdown complete" in line["message"] for line in told(lines))
 
 
