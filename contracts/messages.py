@@ -160,7 +160,9 @@ class SettleExecutionCall(Message):
 
     Attributes:
         status: ``completed``, ``failed`` or ``cancelled``.
-        ran: Tasks that own rows in this generation; rows of any other task are hidden.
+        skipped: Tasks that will never run: nothing of them is shown.
+        unreached: Tasks that this run never began. Rows of this generation may exist all the same,
+            if they ran in a workflow task that Temporal threw away; those are hidden.
     """
 
     context: RunContext
@@ -169,6 +171,7 @@ class SettleExecutionCall(Message):
     failed_task: str | None = None
     tasks: list[TaskSettlement] = Field(default_factory=list)
     skipped: list[str] = Field(default_factory=list)
+    unreached: list[str] = Field(default_factory=list)
 
 
 class SettleExecutionReply(Message):

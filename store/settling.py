@@ -42,6 +42,7 @@ _STATUS = {
     TaskState.CANCELLED: ProcessingStatus.CANCELLED,
 }
 _ENDED = tuple(_STATUS)
+_ENDINGS = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
 _WITH_OUTPUT = (TaskState.COMPLETED, TaskState.REUSED)
 _HIDDEN = {"$set": {"live": False}}
 _MISSING: Document = {}
@@ -96,13 +97,13 @@ class Settling:
         fence, known = await self._read(context, call.tasks)
         if fence is None or not fence.is_of(context):
             return SettleExecutionReply(superseded=True)
-        if not fence.is_open:
+        if not fence.is_open and not _is_revised(fence, call):
             return SettleExecutionReply(superseded=fence.started_generation < context.generation)
         missing = await self._settle(context, fence, call.tasks, known)
         if missing:
             return SettleExecutionReply(missing=missing)
         await self._tidy(call, fence, known)
-        await self._close(call)
+        await self._close(call, fence)
         return SettleExecutionReply()
 
     async def _read(
@@ -251,10 +252,26 @@ class Settling:
             self._rows.update_many(place, _HIDDEN), self._outputs.hide(execution_id, task_names)
         )
 
+    async def _forget(self, context: RunContext, task_names: Sequence[str]) -> None:
+        """Hide what this generation shows of tasks that, by its own word, it never began."""
+        if not task_names:
+            return
+        execution_id = context.flow_execution_id
+        place = {
+            "execution_id": execution_id,
+            "task_name": {"$in": sorted(task_names)},
+            "live": True,
+        }
+        told = await self._rows.update_many({**place, "generation": context.generation}, _HIDDEN)
+        if told.modified_count:
+            shown = set(await self._rows.distinct("task_name", place))
+            await self._outputs.hide(execution_id, set(task_names) - shown)
+
     async def _tidy(self, call: SettleExecutionCall, fence: Fence, known: Known) -> None:
         """Hide skipped tasks and discarded results; leave no row open."""
         context = call.context
         await self._hide(context, call.skipped)
+        await self._forget(context, call.unreached)
         if context.generation > 1 and fence.is_full:
             await self._discard_older(context)
         if known.open:
@@ -281,8 +298,8 @@ class Settling:
         names -= set(await self._rows.distinct("task_name", place))
         await self._outputs.hide(context.flow_execution_id, names)
 
-    async def _close(self, call: SettleExecutionCall) -> None:
-        """Set the final status, in one write; ``deleted`` stays."""
+    async def _close(self, call: SettleExecutionCall, fence: Fence) -> None:
+        """Set the final status, in one write; ``deleted`` stays, and so does what came between."""
         context = call.context
         at = now()
         error = None
@@ -293,7 +310,8 @@ class Settling:
             {
                 "_id": context.flow_execution_id,
                 "generation": context.generation,
-                "is_open": True,
+                "is_open": fence.is_open,
+                **({} if fence.is_open else {"status": fence.status.value}),
             },
             [
                 {
@@ -310,6 +328,16 @@ class Settling:
             ],
         )
         await self._execution_writer.write(update)
+
+
+def _is_revised(fence: Fence, call: SettleExecutionCall) -> bool:
+    """Return whether a run that settled ended otherwise after all.
+
+    Temporal throws a run's last workflow task away if a cancellation came while it was under way:
+    the outcome that it had settled never was. What a person did to the execution since stands.
+    """
+    was_ours = fence.started_generation == call.context.generation
+    return was_ours and fence.status in _ENDINGS and fence.status.value != call.status
 
 
 def _attempt(task: TaskSettlement) -> int:

@@ -12,6 +12,7 @@ from contracts.messages import (
     RunContext,
     SettleExecutionCall,
     SettleExecutionReply,
+    TaskState,
     TaskView,
 )
 from contracts.names import FLOW_EXECUTION, TASK_STATES
@@ -106,6 +107,7 @@ class FlowExecutionWorkflow:
             status=verdict.ending.value,
             error=verdict.error,
             failed_task=verdict.failed_task,
-            skipped=scheduler.skipped() if scheduler is not None else [],
+            skipped=scheduler.names_of(TaskState.SKIPPED) if scheduler is not None else [],
+            unreached=scheduler.names_of(TaskState.PENDING) if scheduler is not None else [],
         )
         return await settle_execution(close, scheduler.words() if scheduler is not None else [])

@@ -85,6 +85,24 @@ async def test_cancelling_is_prompt_while_a_local_activity_runs(engine: Engine) 
     assert not engine.recorder.called("u")
 
 
+async def test_what_ran_in_a_workflow_task_that_was_thrown_away_is_taken_back(
+    engine: Engine,
+) -> None:
+    async def take_a_while(call: TaskCall) -> JsonValue:
+        await asyncio.sleep(0.5)
+        return None
+
+    engine.recorder.behaviours = {"t": take_a_while}
+    handle = await engine.start(a_flow(instant("t", "{{start}}")))
+    await eventually(lambda: engine.recorder.called("t"))
+
+    await cancel_and_wait(handle)
+
+    last = engine.recorder.closed[-1]
+    assert [call.status for call in engine.recorder.closed] == ["completed", "cancelled"]
+    assert last.unreached == ["t"] or engine.recorder.word_on("t").state is TaskState.CANCELLED
+
+
 async def test_cancelling_is_prompt_amid_a_stream_of_instant_tasks(engine: Engine) -> None:
     async def take_a_while(call: TaskCall) -> JsonValue:
         await asyncio.sleep(0.1)

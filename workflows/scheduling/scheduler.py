@@ -108,9 +108,9 @@ class Scheduler:
         unspoken = TaskState.PENDING, TaskState.SKIPPED
         return [run.word() for run in self._runs.values() if run.state not in unspoken]
 
-    def skipped(self) -> list[str]:
-        """Return the tasks that were skipped, in document order."""
-        return [name for name, run in self._runs.items() if run.state is TaskState.SKIPPED]
+    def names_of(self, state: TaskState) -> list[str]:
+        """Return the tasks that stand so, in document order."""
+        return [name for name, run in self._runs.items() if run.state is state]
 
     def views(self) -> list[TaskView]:
         """Return where every task stands, in document order."""
