@@ -3,7 +3,7 @@
 A host is resolved here, every address is checked, and the connection goes to the checked address: a
 name that answers differently the second time gains nothing. Redirects pass the same way.
 
-Source: docs/flow-language.md, "Where requests may go".
+Source: docs/task-executors.md, "Where requests may go".
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """JSON Schemas from the ``fields`` lists that authors write.
 
-Source: docs/flow-language.md, "Fields".
+Source: docs/task-executors.md, "Fields".
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What authors write as a condition, in ``branch`` and ``validation``.
 
-Source: docs/flow-language.md, "Conditions"; ``flows.conditions`` evaluates them.
+Source: docs/task-executors.md, "Conditions"; ``flows.conditions`` evaluates them.
 """
 
 from typing import Annotated, Literal

@@ -1,3 +1,6 @@
+from pathlib import Path
+from typing import get_args
+
 import jsonschema_rs
 import pytest
 from pydantic import BaseModel, JsonValue, ValidationError
@@ -5,13 +8,16 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from flows.executors.branch import BRANCH
 from flows.executors.custom_form_input import CUSTOM_FORM_INPUT
 from flows.executors.doc_to_text import DOC_TO_TEXT
-from flows.executors.fields import Field, object_schema
+from flows.executors.fields import DataType, Field, object_schema
 from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
 from flows.executors.python_code import PYTHON_CODE
 from flows.executors.receive_file import RECEIVE_FILE
+from flows.executors.rules import Operator
 from flows.executors.spec import JsonSchema, Kind, TaskExecutor
 from flows.executors.validation import VALIDATION
+
+REPOSITORY = Path(__file__).resolve().parents[2]
 
 ALL = [
     RECEIVE_FILE,
@@ -198,3 +204,23 @@ def test_a_condition_that_makes_no_sense_is_located(condition: JsonValue, locati
         BRANCH.parameters.model_validate({"cases": [{"name": "a", "condition": condition}]})
 
     assert location in caught.value.errors()[0]["loc"]
+
+
+@pytest.mark.parametrize("executor", ALL, ids=lambda executor: executor.name)
+def test_every_parameter_is_documented(executor: TaskExecutor) -> None:
+    text = (REPOSITORY / "docs" / "task-executors.md").read_text()
+    _, _, rest = text.partition(f"\n## {executor.name}\n")
+    section, _, _ = rest.partition("\n## ")
+
+    assert section
+    missing = [name for name in executor.parameters.model_fields if f"`{name}`" not in section]
+    assert missing == []
+
+
+def test_every_data_type_and_operator_is_documented() -> None:
+    text = (REPOSITORY / "docs" / "task-executors.md").read_text()
+
+    missing = [
+        word for word in (*get_args(DataType), *get_args(Operator)) if f"`{word}`" not in text
+    ]
+    assert missing == []
