@@ -27,8 +27,9 @@ class DataActivities:
     async def branch(self, call: TaskCall) -> JsonValue:
         """Choose the first case that holds, else the default or none; pass the target through."""
         parameters = parameters_of(call, BranchParameters)
-        chosen = (case.name for case in parameters.cases if holds(case.condition))
-        return {"case": next(chosen, parameters.default), "value": parameters.target}
+        target = parameters.target
+        chosen = (case.name for case in parameters.cases if holds(case.condition, target))
+        return {"case": next(chosen, parameters.default), "value": target}
 
     @activity.defn(name=VALIDATION.name)
     async def validation(self, call: TaskCall) -> JsonValue:

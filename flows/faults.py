@@ -1,6 +1,6 @@
 """Collecting faults: all of them up to a bound, and what to say about an unknown word."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from pydantic import JsonValue
 
@@ -8,7 +8,9 @@ from flows.errors import Fault
 from flows.suggestions import did_you_mean
 
 MAX_FAULTS = 500
-MAX_SUGGESTIONS = 50
+MAX_COMPARISONS = 5_000
+"""Candidates that may be looked at for suggestions, all faults together."""
+
 _MAX_SHOWN_CHARS = 200
 
 Location = tuple[str | int, ...]
@@ -20,7 +22,7 @@ class Faults:
     def __init__(self) -> None:
         """Start without any."""
         self._faults: list[Fault] = []
-        self._suggestions_left = MAX_SUGGESTIONS
+        self._comparisons_left = MAX_COMPARISONS
 
     def __iter__(self) -> Iterator[Fault]:
         """Walk the faults."""
@@ -54,14 +56,14 @@ class Faults:
         reason: str,
         type: str,
         word: str,
-        candidates: Iterable[str],
+        candidates: Collection[str],
         *,
         rejects: bool = True,
     ) -> None:
         """Note that a word is not known, with the most similar one that is."""
         hint = ""
-        if self._suggestions_left and not self.is_full:
-            self._suggestions_left -= 1
+        if self._comparisons_left >= len(candidates) and not self.is_full:
+            self._comparisons_left -= len(candidates)
             hint = did_you_mean(word, candidates)
         self.add(location, reason + hint, type, rejects=rejects, input=word)
 

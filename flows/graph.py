@@ -12,6 +12,7 @@ from flows.model import Flow
 from flows.references import Reference, references_in
 
 MAX_CYCLES = 20
+MAX_SHOWN_IN_CYCLE = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +105,7 @@ class Graph:
             circle = self._circle_in(remaining)
             if circle:
                 remaining -= set(circle)
-                reason = "tasks depend on each other in a circle: " + " -> ".join(
-                    f"'{member}'" for member in (*circle, circle[0])
-                )
+                reason = f"tasks depend on each other in a circle: {_arrows(circle)}"
                 faults.append(Fault(("tasks", self._position[circle[0]]), reason, "cycle"))
         return faults
 
@@ -177,3 +176,12 @@ class Graph:
                 first = circle.index(min(circle, key=self._position.__getitem__))
                 return circle[first:] + circle[:first]
             way.append(needed)
+
+
+def _arrows(circle: list[str]) -> str:
+    """Return a circle's tasks in order of running; a long one is shortened."""
+    shown = [f"'{name}'" for name in circle[:MAX_SHOWN_IN_CYCLE]]
+    left_out = len(circle) - len(shown)
+    if left_out:
+        shown.append(f"{left_out} more")
+    return " -> ".join([*shown, shown[0]])

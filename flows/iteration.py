@@ -17,7 +17,7 @@ from flows.executors.catalogue import executor_named
 from flows.executors.spec import JsonSchema, Kind, TaskExecutor
 from flows.model import ReferenceMode, Task
 from flows.references import occurrences, resolve
-from flows.schemas import alternatives, may_be_list, schemas_at
+from flows.schemas import alternatives, may_be_list, schemas_at, types_of
 
 DECIDES_ONCE = frozenset({"branch"})
 """Executors that never iterate: one task cannot take several ways."""
@@ -151,5 +151,21 @@ def parameters_schema(parameters: type[BaseModel]) -> JsonSchema:
 
 def _has_room_for_list(executor: TaskExecutor, path: tuple[str | int, ...]) -> bool:
     """Tell whether a list can stand at a place in an executor's parameters; unknown places can."""
+    if path[0] in _free_parameters(executor.parameters):
+        return True
     found = schemas_at(parameters_schema(executor.parameters), path)
     return not found or may_be_list(found)
+
+
+@cache
+def _free_parameters(parameters: type[BaseModel]) -> frozenset[str]:
+    """Return the parameters that take any JSON, so that nobody need look inside them."""
+    schema = parameters_schema(parameters)
+    properties = schema.get("properties")
+    if not isinstance(properties, dict):
+        return frozenset()
+    return frozenset(
+        name
+        for name, member in properties.items()
+        if any(not types_of(found) for found in alternatives(member, schema))
+    )

@@ -17,6 +17,12 @@ from flows.references import has_template, is_template
 from flows.schemas import schemas_at
 from flows.suggestions import did_you_mean
 
+MAX_ERRORS = 2_000
+"""Errors of one task's parameters that are looked at."""
+
+Union = tuple[Location, tuple[str, ...]]
+"""Where a union stands, and the members of unions around it that stand at the same place."""
+
 _CUSTOM = frozenset({"value_error", "assertion_error"})
 
 
@@ -28,7 +34,8 @@ def parameter_faults(executor: TaskExecutor, parameters: dict[str, JsonValue]) -
     try:
         executor.parameters.model_validate_json(canonical_bytes(parameters), strict=True)
     except ValidationError as error:
-        found = [_Finding(details, parameters) for details in error.errors(include_url=False)]
+        errors = error.errors(include_url=False, include_context=False, include_input=False)
+        found = [_Finding(details, parameters) for details in errors[:MAX_ERRORS]]
     else:
         return []
     faults: dict[tuple[Location, str], Fault] = {}
@@ -36,6 +43,9 @@ def parameter_faults(executor: TaskExecutor, parameters: dict[str, JsonValue]) -
         if not finding.is_excused:
             fault = finding.fault(executor)
             faults.setdefault((fault.location, fault.type), fault)
+    if len(errors) > MAX_ERRORS:
+        reason = f"more than {MAX_ERRORS} errors; the rest is left out"
+        faults[(), "too_many_faults"] = Fault((), reason, "too_many_faults")
     return list(faults.values())
 
 
@@ -79,25 +89,27 @@ def _known_keys(executor: TaskExecutor, location: Location) -> list[str]:
 
 def _walk(
     path: Sequence[int | str], parameters: dict[str, JsonValue], type: str
-) -> tuple[Location, list[tuple[Location, str]], JsonValue]:
+) -> tuple[Location, list[tuple[Union, str]], JsonValue]:
     """Follow an error's path; a step that the value does not have is a member of a union.
 
     Returns:
         The path without such members, those members with their places, and the value at its end.
     """
     location: list[int | str] = []
-    unions: list[tuple[Location, str]] = []
+    unions: list[tuple[Union, str]] = []
+    around: tuple[str, ...] = ()
     current: JsonValue = parameters
     last = len(path) - 1
     for index, step in enumerate(path):
         found, inner = _member(current, step)
         if found:
-            current = inner
+            current, around = inner, ()
             location.append(step)
         elif index == last and type == "missing":
             location.append(step)
         elif step != "[key]":
-            unions.append((tuple(location), str(step)))
+            unions.append(((tuple(location), around), str(step)))
+            around = (*around, str(step))
     return tuple(location), unions, current
 
 
@@ -113,25 +125,19 @@ def _member(value: JsonValue, step: int | str) -> tuple[bool, JsonValue]:
 def _without_hopeless_unions(found: list[_Finding]) -> list[_Finding]:
     """Keep, of the members that were tried for one union, only the one that fits best.
 
-    That is the member with the fewest errors that no reference excuses; with none left, the union
-    may well be right.
+    That is the member with the fewest errors that no reference excuses, where one about the value
+    itself outweighs any number inside it; with none left, the union may well be right.
     """
-    for place in sorted({place for finding in found for place, _ in finding.unions}, key=len):
-        errors_by_member: dict[str, int] = {}
-        for finding in found:
-            for member in _members(finding, place):
-                cost = 0 if finding.is_excused else 1
-                errors_by_member[member] = errors_by_member.get(member, 0) + cost
-        if errors_by_member:
-            best = min(errors_by_member, key=lambda member: errors_by_member[member])
-            found = [
-                finding
-                for finding in found
-                if all(member == best for member in _members(finding, place))
-            ]
-    return found
-
-
-def _members(finding: _Finding, place: Location) -> list[str]:
-    """Return which members of the union at a place an error belongs to."""
-    return [member for at, member in finding.unions if at == place][:1]
+    costs: dict[Union, dict[str, int]] = {}
+    for finding in found:
+        for place, member in finding.unions:
+            members = costs.setdefault(place, {})
+            weight = MAX_ERRORS if finding.location == place[0] else 1
+            cost = 0 if finding.is_excused else weight
+            members[member] = members.get(member, 0) + cost
+    best = {place: min(members, key=members.__getitem__) for place, members in costs.items()}
+    return [
+        finding
+        for finding in found
+        if all(member == best[place] for place, member in finding.unions)
+    ]

@@ -1,7 +1,6 @@
 """References between tasks: ``{{task.output}}``, ``{{task.field}}``, ``{{task.output.field}}``.
 
-Finding, reading and resolving them is pure. What a reference yields is never scanned again, so an
-output that happens to contain ``{{`` stays text. Keys of objects are never resolved.
+What a reference yields is never scanned again. Keys of objects are never resolved.
 
 Source: docs/flow-language.md, "References".
 """
@@ -14,11 +13,14 @@ from pydantic import JsonValue
 
 from flows.canonical import canonical_bytes
 from flows.errors import TaskFailedError
+from flows.model import MAX_TASK_NAME_CHARS
 
 Path = tuple[str | int, ...]
 
 MAX_RESOLVED_CHARS = 64 * 1024 * 1024
 """Text that resolving one task's parameters may produce; a template can multiply a large output."""
+
+MAX_REFERENCE_CHARS = 2_000
 
 _TEMPLATE = re.compile(r"\{\{([^{}]*)\}\}")
 _UNCLOSED = re.compile(r"\{\{\s*([^{}]{1,300})")
@@ -92,7 +94,7 @@ def task_named_in(text: str, task_names: Collection[str]) -> str | None:
     """
     if text in task_names:
         return text
-    ends = [match.start() for match in _BOUNDARY.finditer(text)]
+    ends = [match.start() for match in _BOUNDARY.finditer(text, 0, MAX_TASK_NAME_CHARS + 1)]
     return next((text[:end] for end in reversed(ends) if text[:end] in task_names), None)
 
 
@@ -103,7 +105,7 @@ def read_reference(text: str, task_names: Collection[str]) -> Reference | None:
     ``output.output``.
     """
     task_name = task_named_in(text, task_names)
-    if task_name is None:
+    if task_name is None or len(text) > MAX_REFERENCE_CHARS:
         return None
     path = _read_path(text[len(task_name) :])
     if path is None:
@@ -130,10 +132,10 @@ def value_at(output: JsonValue, path: Iterable[str | int]) -> JsonValue:
 
 
 def resolve(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
-    """Replace every reference in a value, once.
+    """Replace every reference in a value, once; one without a value stays as it is.
 
     A string that is exactly one reference becomes the referenced value with its type. Inside longer
-    text strings are put as they are and everything else as JSON. A text without a value stays.
+    text strings are put as they are and everything else as JSON.
 
     Args:
         value: Parameters, or any part of them.
@@ -147,7 +149,7 @@ def resolve(value: JsonValue, values: Mapping[str, JsonValue]) -> JsonValue:
 
 
 class _Resolution:
-    """One resolution: keeps the text of each value, and counts what it produces."""
+    """Keeps the text of each value, and counts what it produces."""
 
     def __init__(self, values: Mapping[str, JsonValue]) -> None:
         self._values = values
@@ -210,9 +212,9 @@ def as_text(value: JsonValue) -> str:
     return value if isinstance(value, str) else canonical_bytes(value).decode()
 
 
-def _strings(value: JsonValue, location: Path = ()) -> Iterator[tuple[Path, str]]:
+def _strings(value: JsonValue) -> Iterator[tuple[Path, str]]:
     """Yield the strings of a value that hold a double brace, with their locations, in order."""
-    stack: list[tuple[Path, JsonValue]] = [(location, value)]
+    stack: list[tuple[Path, JsonValue]] = [((), value)]
     while stack:
         place, current = stack.pop()
         if isinstance(current, str):

@@ -119,6 +119,8 @@ class _Validation:
     def _references(self, task: Task, location: Location) -> None:
         """Rules about what stands between double braces."""
         for occurrence in occurrences(task.parameters):
+            if self._faults.is_full:
+                return
             place = (*location, "parameters", *occurrence.location)
             reference = read_reference(occurrence.text, self._task_by_name)
             if reference is None:

@@ -48,6 +48,13 @@ async def test_the_first_case_that_holds_is_chosen() -> None:
     assert await branched(target={"n": 7}, cases=cases) == {"case": "middle", "value": {"n": 7}}
 
 
+async def test_a_condition_without_a_left_side_looks_at_the_target() -> None:
+    cases: list[JsonValue] = [{"name": "large", "condition": {"operator": "gt", "right": 5}}]
+
+    assert await branched(target=7, cases=cases) == {"case": "large", "value": 7}
+    assert await branched(target=3, cases=cases) == {"case": None, "value": 3}
+
+
 async def test_the_default_is_chosen_when_nothing_holds() -> None:
     cases = [case("never", 1, "eq", 2)]
 

@@ -304,3 +304,73 @@ def test_a_good_definition_with_one_thing_changed_breaks_nothing(
         holder[data.draw(st.integers(0, len(holder) - 1))] = replacement
 
     _use(generated.definition)
+
+
+_TEN: JsonValue = {"left": "{{start.text}}", "operator": "zz"}
+_HOSTILE: dict[str, JsonValue] = {
+    "steps": "{{start" + ".a" * 400_000 + "}}",
+    "steps of nobody": "{{star" + ".a" * 400_000 + "}}",
+    "open braces": "{{" * 400_000,
+    "open references": "{{start " * 100_000,
+    "unknown tasks": [f"{{{{nobody{number}}}}}" for number in range(40_000)],
+}
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("template", _HOSTILE.values(), ids=_HOSTILE)
+def test_a_hostile_template_is_judged_in_reasonable_time(template: JsonValue) -> None:
+    faults = check(a_flow(an_input(), task("a", "format_data", {"template": template})))[1]
+
+    assert faults
+    assert len(faults) <= 501
+
+
+@pytest.mark.timeout(30)
+def test_hostile_parameters_are_judged_in_reasonable_time() -> None:
+    conditions: JsonValue = {"all": [{"any": [_TEN] * 40}] * 200}
+    query: JsonValue = {str(number): [[1]] * 10 for number in range(3_000)}
+    document = a_flow(
+        task("a", "branch", {"cases": [{"name": "x", "condition": conditions}]}),
+        task("b", "http_request", {"url": "u", "query": query}),
+    )
+
+    assert "too_many_faults" in [fault.type for fault in check(document)[1]]
+
+
+@pytest.mark.timeout(30)
+def test_a_tangle_of_circles_is_judged_in_reasonable_time() -> None:
+    tasks = [task(str(number)) for number in range(900)]
+    edges = [edge(str(n * 7 % 900), str(n * n % 900)) for n in range(15_000)]
+
+    cycles = [fault for fault in check(a_flow(*tasks, edges=edges))[1] if fault.type == "cycle"]
+
+    assert 1 <= len(cycles) <= 20
+    assert all(len(fault.reason) < 500 for fault in cycles)
+
+
+def test_of_several_ways_to_read_a_value_only_the_best_is_reported() -> None:
+    query: JsonValue = {
+        "a": [[1]],
+        "b": {"c": 1},
+        "d": ["{{start.text}}", None],
+        "e": ["{{start.text}}"],
+    }
+
+    _, faults = check(a_flow(an_input(), task("a", "http_request", {"url": "u", "query": query})))
+
+    assert [fault.location[4:] for fault in faults if fault.type != "unreachable_task"] == [
+        ("a", 0),
+        ("b",),
+        ("d", 1),
+    ]
+
+
+def test_slips_deep_inside_parameters_get_a_hint() -> None:
+    cases: JsonValue = [{"name": "x", "condition": {"left": 1, "operater": "eq"}}]
+
+    reasons = [str(fault) for fault in check(a_flow(task("a", "branch", {"cases": cases})))[1]]
+
+    assert (
+        "tasks.1.parameters.cases.0.condition.operater: "
+        "unknown parameter 'operater', did you mean 'operator'?"
+    ) in reasons
