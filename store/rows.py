@@ -171,13 +171,23 @@ class RowWriter:
         if holder["generation"] > context.generation:
             return False
         if holder["generation"] == context.generation:
-            write.idx = await self._next_idx(write)
-        elif write.is_full or holder["item"] == write.item:
+            write.idx = await self._free_idx(write)
+        elif write.is_full:
             await self._rows.update_one({"_id": holder["_id"]}, {"$set": {"live": False}})
         else:
-            moved = {"$set": {"idx": await self._next_idx(write)}}
+            moved = {"$set": {"idx": await self._free_idx(write)}}
             await self._rows.update_one({"_id": holder["_id"]}, moved)
         return True
+
+    async def _free_idx(self, write: RowWrite) -> int:
+        """Take a number beyond every row that the task shows."""
+        shown = {
+            "execution_id": write.context.flow_execution_id,
+            "task_name": write.task_name,
+            "live": True,
+        }
+        last = await self._rows.find_one(shown, {"idx": 1}, sort=[("idx", -1)])
+        return await self._next_idx(write, at_least=0 if last is None else last["idx"] + 1)
 
     async def _number(self, writes: Sequence[RowWrite]) -> None:
         """Give every row its number: retries of items need a counter, the rest is arithmetic."""
@@ -199,14 +209,14 @@ class RowWriter:
             held = known.get(write.id)
             write.idx = await self._next_idx(write) if held is None else held
 
-    async def _next_idx(self, write: RowWrite) -> int:
+    async def _next_idx(self, write: RowWrite, *, at_least: int = 0) -> int:
         """Take the next free number of an iteration, counted from its number of items."""
         context = write.context
         restart: Document = {"$ne": [{"$ifNull": ["$idx_generation", 0]}, context.generation]}
         if not write.is_full:
             restart = {"$literal": False}
         count = write.item_count or (write.item or 0) + 1
-        floor = {"$max": [count, {"$ifNull": ["$item_count", 0]}]}
+        floor = {"$max": [count, at_least, {"$ifNull": ["$item_count", 0]}]}
         current = {"$cond": [restart, floor, {"$ifNull": ["$next_idx", floor]}]}
         document = await self._outputs.find_one_and_update(
             {"_id": task_output_id(context.flow_execution_id, write.task_name)},
@@ -258,18 +268,20 @@ def _make_way(write: RowWrite, at: datetime) -> list[UpdateMany]:
     """
     context = write.context
     operations: list[UpdateMany] = []
-    place = {
+    place: Document = {
         "execution_id": context.flow_execution_id,
         "task_name": write.task_name,
-        "item": write.item,
         "live": True,
     }
     if context.generation > 1:
         older = {**place, "generation": {"$lt": context.generation}}
-        operations.append(UpdateMany(older, {"$set": {"live": False, "updated_at": at}}))
+        if write.item is not None:
+            older["item"] = {"$in": [write.item, None]}
+        operations.append(UpdateMany(older, {"$set": {"live": False}}))
     if write.attempt > 1 and write.begins:
         unheard = {
             **place,
+            "item": write.item,
             "generation": context.generation,
             "attempt": {"$lt": write.attempt},
             "edited_status": NOT_EDITED,
