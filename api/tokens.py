@@ -3,8 +3,9 @@
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Any, Protocol
 
 import httpx
@@ -16,6 +17,7 @@ from flows.errors import UnauthenticatedError, UnavailableError
 SECRET_ALGORITHMS = ("HS256",)
 KEY_ALGORITHMS = ("RS256", "ES256")
 REFRESH_PAUSE_SECONDS = 10.0
+MAX_AGE_SECONDS = 300.0
 FETCH_TIMEOUT_SECONDS = 5.0
 
 Claims = dict[str, JsonValue]
@@ -48,17 +50,29 @@ class FixedKey:
 
 
 class PublishedKeys:
-    """Keys that an identity provider publishes, fetched when a token names an unknown one.
+    """Keys that an identity provider publishes.
 
-    Tokens with invented key ids cannot make us fetch more often than every ten seconds.
+    Fetched when a token names an unknown one, though tokens with invented key ids cannot make us
+    fetch more often than every ten seconds; and again after five minutes, because a provider also
+    takes keys back.
     """
 
     algorithms: Sequence[str] = KEY_ALGORITHMS
 
-    def __init__(self, url: str, client: httpx.AsyncClient) -> None:
-        """Borrow a client; nothing is fetched before the first token."""
+    def __init__(
+        self,
+        url: str,
+        client: httpx.AsyncClient,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Borrow a client; nothing is fetched before the first token.
+
+        Args:
+            clock: Seconds that never go backwards.
+        """
         self._url = url
         self._client = client
+        self._clock = clock
         self._key_by_id: dict[str | None, jwt.PyJWK] = {}
         self._fetched_at: float | None = None
         self._lock = asyncio.Lock()
@@ -71,7 +85,7 @@ class PublishedKeys:
             UnavailableError: The keys cannot be fetched.
         """
         key_id: str | None = jwt.get_unverified_header(token).get("kid")
-        if key_id not in self._key_by_id:
+        if key_id not in self._key_by_id or self._age() > MAX_AGE_SECONDS:
             await self._refresh()
         key = self._key_by_id.get(key_id)
         if key is None:
@@ -80,11 +94,14 @@ class PublishedKeys:
 
     async def _refresh(self) -> None:
         async with self._lock:
-            now = time.monotonic()
-            if self._fetched_at is not None and now - self._fetched_at < REFRESH_PAUSE_SECONDS:
+            if self._age() < REFRESH_PAUSE_SECONDS:
                 return
             self._key_by_id = await self._fetch()
-            self._fetched_at = now
+            self._fetched_at = self._clock()
+
+    def _age(self) -> float:
+        """Return how many seconds ago the keys were fetched."""
+        return inf if self._fetched_at is None else self._clock() - self._fetched_at
 
     async def _fetch(self) -> dict[str | None, jwt.PyJWK]:
         try:

@@ -11,7 +11,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
-from api.tokens import FixedKey, PublishedKeys, TokenVerifier
+from api.tokens import (
+    MAX_AGE_SECONDS,
+    REFRESH_PAUSE_SECONDS,
+    FixedKey,
+    PublishedKeys,
+    TokenVerifier,
+)
 from flows.errors import UnauthenticatedError, UnavailableError
 
 SECRET = "a secret that is long enough for each of the HMAC algorithms, HS512 included"
@@ -134,6 +140,7 @@ class Provider:
     def __init__(self, **jwk_by_id: Callable[[], dict[str, Any]]) -> None:
         self.jwk_by_id = jwk_by_id
         self.asked = 0
+        self.now = 0.0
         self.answer: Callable[[], httpx.Response] = self._published
 
     def _published(self) -> httpx.Response:
@@ -146,7 +153,8 @@ class Provider:
 
     def verifier(self) -> TokenVerifier:
         client = httpx.AsyncClient(transport=httpx.MockTransport(self))
-        return TokenVerifier(keys=PublishedKeys("https://keys.example/jwks", client))
+        keys = PublishedKeys("https://keys.example/jwks", client, clock=lambda: self.now)
+        return TokenVerifier(keys=keys)
 
 
 def signed(kid: str) -> str:
@@ -204,3 +212,30 @@ async def test_keys_are_asked_for_again_after_a_failure() -> None:
     provider.answer = healthy
 
     assert (await verifier.claims(signed("rsa1")))["sub"] == "someone"
+
+
+async def test_a_key_that_was_taken_back_is_refused_within_minutes() -> None:
+    provider = Provider(rsa1=rsa_jwk, ec1=ec_jwk)
+    verifier = provider.verifier()
+    await verifier.claims(signed("rsa1"))
+    del provider.jwk_by_id["rsa1"]
+
+    provider.now = MAX_AGE_SECONDS + 1
+
+    with pytest.raises(UnauthenticatedError):
+        await verifier.claims(signed("rsa1"))
+    assert (await verifier.claims(signed("ec1")))["sub"] == "someone"
+
+
+async def test_a_new_key_is_found_once_the_pause_is_over() -> None:
+    provider = Provider(rsa1=rsa_jwk)
+    verifier = provider.verifier()
+    await verifier.claims(signed("rsa1"))
+    provider.jwk_by_id["ec1"] = ec_jwk
+
+    with pytest.raises(UnauthenticatedError):
+        await verifier.claims(signed("ec1"))
+    provider.now = REFRESH_PAUSE_SECONDS
+
+    assert (await verifier.claims(signed("ec1")))["sub"] == "someone"
+    assert provider.asked == 2
