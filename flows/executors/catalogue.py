@@ -1,6 +1,6 @@
 """Every task executor that this installation knows.
 
-Source: docs/flow-language.md, "Task executors".
+Source: docs/task-executors.md.
 """
 
 from collections.abc import Mapping
