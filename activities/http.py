@@ -14,6 +14,7 @@ from temporalio import activity
 from activities.exchange import Answer, exchange, is_web_url, shown_url
 from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
+from activities.time_limits import allowed_seconds
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
 from flows.executors.http_request import HTTP_REQUEST, HttpRequestParameters, Scalar
@@ -50,7 +51,7 @@ class HttpActivities:
         answer = await exchange(
             self._client,
             _request(self._client, parameters, call.effect_key),
-            seconds=parameters.timeout_seconds,
+            seconds=min(parameters.timeout_seconds, allowed_seconds(HTTP_REQUEST.default_timeout)),
             max_bytes=self._max_response_bytes,
         )
         if parameters.fail_on_status and answer.status_code >= 400:

@@ -4,12 +4,11 @@ from datetime import timedelta
 
 from temporalio import activity
 
-_MARGIN = timedelta(seconds=2)
-_SHORTEST = timedelta(seconds=0.1)
+_LARGEST_MARGIN = timedelta(seconds=2)
 
 
 def allowed_seconds(default: timedelta) -> float:
-    """Return the time for the work itself: a little less than Temporal gives the attempt.
+    """Return the time for the work itself: a tenth, at most 2 s, less than the attempt has.
 
     So an attempt that takes too long ends in a failure of ours that says what took so long.
 
@@ -17,4 +16,4 @@ def allowed_seconds(default: timedelta) -> float:
         default: Where the attempt has no limit of its own.
     """
     given = activity.info().start_to_close_timeout or default
-    return max(given - _MARGIN, given / 2, _SHORTEST).total_seconds()
+    return (given - min(given / 10, _LARGEST_MARGIN)).total_seconds()

@@ -163,6 +163,19 @@ async def test_a_service_that_does_not_answer_in_time_is_worth_a_retry(
     assert (error.type, error.retryable) == ("Timeout", True)
 
 
+async def test_the_attempt_ends_before_temporal_has_to_end_it(client: httpx.AsyncClient) -> None:
+    async with serving(lambda _: None) as web:
+        with pytest.raises(TaskFailedError) as caught:
+            await performed(
+                HttpActivities(client).http_request,
+                a_call("http_request", url=web.url),
+                allowed=timedelta(seconds=0.4),
+            )
+
+    assert caught.value.type == "Timeout"
+    assert "within 0.36 s" in caught.value.message
+
+
 async def test_nobody_listening_is_worth_a_retry(client: httpx.AsyncClient) -> None:
     error = await failure(client, url=f"http://127.0.0.1:{free_port()}/")
 
