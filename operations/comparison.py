@@ -21,7 +21,7 @@ from store.models import (
     TaskExecutionRecord,
     TaskOutputRecord,
 )
-from workflows.failures import task_error
+from workflows.failures import is_superseded, task_error
 
 _ENDS = {
     RunStatus.COMPLETED: {
@@ -133,6 +133,8 @@ def _pins(record: ExecutionRecord, run: RunHistory) -> Iterator[str]:
 
 def _of_task(name: str, rows: Sequence[TaskExecutionRecord], task: TaskHistory) -> Iterator[str]:
     """Compare a task, or an item, that ran with its rows, ordered by attempt."""
+    if task.failure is not None and is_superseded(task.failure):
+        return  # it was refused, since nobody wanted its result any more
     has_ended = task.state in (TaskState.COMPLETED, TaskState.FAILED)
     if not rows:
         if has_ended:
@@ -221,8 +223,10 @@ def _of_outputs(
             yield from _of_single(output, single[-1])
         elif items:
             yield from _of_items(output, [row for _, row in items], run.item_counts.get(task_name))
-        elif output.item_count != 0:
+        elif output.item_count is None:
             yield f"{task_name}: has an output but no rows"
+        elif output.item_count and output.processing_status is ProcessingStatus.COMPLETED:
+            yield f"{task_name}: completed, but none of its {output.item_count} items is shown"
 
 
 def _of_single(output: TaskOutputRecord, row: TaskExecutionRecord) -> Iterator[str]:

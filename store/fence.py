@@ -45,6 +45,11 @@ class Fence:
             and self.organization_id == context.organization_id
         )
 
+    def has_settled(self, context: RunContext) -> bool:
+        """Return whether this very generation ran and was settled."""
+        ran = self.started_generation == context.generation
+        return ran and not self.is_open and self.is_of(context)
+
 
 class Fences:
     """Reads fences; those wanted at the same time come from one query."""
@@ -57,17 +62,6 @@ class Fences:
     async def of(self, context: RunContext) -> Fence | None:
         """Return the fence of an execution as it is from now on; None for an unknown one."""
         return await self._group.submit(context.flow_execution_id)
-
-    async def admitting(self, context: RunContext) -> Fence:
-        """Return the fence, if it lets this generation write.
-
-        Raises:
-            ExecutionSupersededError: The execution is closed or has a newer generation.
-        """
-        fence = await self.of(context)
-        if fence is None or not fence.admits(context):
-            raise superseded(context)
-        return fence
 
     async def _read(self, execution_ids: Sequence[str]) -> list[Fence | None]:
         """Return fences in order."""

@@ -22,7 +22,7 @@ from contracts.messages import (
 from store.clock import now, stored
 from store.execution_writer import ExecutionWriter
 from store.faults import guarded
-from store.fence import Fence, Fences
+from store.fence import Fence, Fences, superseded
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
 from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
@@ -92,7 +92,8 @@ class Projection:
             digest: ``flows.canonical.digest`` of the output.
 
         Raises:
-            ExecutionSupersededError: The execution is closed or has a newer generation.
+            ExecutionSupersededError: The execution was closed before this generation started, or
+                has a newer one.
             StoreUnavailableError: Not known to be written.
         """
         context = call.context
@@ -143,9 +144,18 @@ class Projection:
         return await self._values.put(context.flow_execution_id, encode(value))
 
     async def _report(self, row: RowWrite) -> None:
-        """Write a row that the fence admits, what points at it and the execution's progress."""
+        """Write a row that the fence admits, what points at it and the execution's progress.
+
+        The end of an attempt of a generation that was settled is dropped: either it comes too late,
+        or the worker died between settling and telling Temporal, and the run's last steps are
+        repeated on their way to the same end.
+        """
         context = row.context
-        fence = await self._fences.admitting(context)
+        fence = await self._fences.of(context)
+        if fence is not None and row.rank == REPORTED and fence.has_settled(context):
+            return
+        if fence is None or not fence.admits(context):
+            raise superseded(context)
         row.is_full = fence.is_full
         await asyncio.gather(
             self._rows.write(row),

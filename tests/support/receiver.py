@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import zlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,12 +17,18 @@ class Receiver:
         keys: The ``Idempotency-Key`` of each call, in order.
         failures_left: How many more calls are answered 503.
         gates: Calls to a path with a gate wait until it opens.
+        slow: How many seconds an answer from a path takes.
+        unreliable: Paths at which every third key is answered 503 the first time it comes.
+        broken: Paths that always answer 503.
     """
 
     url: str = ""
     keys: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     failures_left: Counter[str] = field(default_factory=Counter)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
+    slow: dict[str, float] = field(default_factory=dict)
+    unreliable: set[str] = field(default_factory=set)
+    broken: set[str] = field(default_factory=set)
 
     def gate(self, path: str) -> asyncio.Event:
         """Hold calls to a path until the event that is returned is set."""
@@ -31,6 +38,14 @@ class Receiver:
         """Return whether a path was called at least so often."""
         return len(self.keys[path]) >= calls
 
+    def _fails(self, path: str, key: str) -> bool:
+        if self.failures_left[path] > 0:
+            self.failures_left[path] -= 1
+            return True
+        if path in self.unreliable and zlib.crc32(key.encode()) % 3 == 0:
+            return self.keys[path].count(key) == 1
+        return path in self.broken
+
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection, which carries one request."""
         try:
@@ -38,10 +53,9 @@ class Receiver:
             self.keys[path].append(headers.get("idempotency-key", ""))
             if path in self.gates:
                 await self.gates[path].wait()
-            status = "200 OK"
-            if self.failures_left[path] > 0:
-                self.failures_left[path] -= 1
-                status = "503 Service Unavailable"
+            await asyncio.sleep(self.slow.get(path, 0))
+            fails = self._fails(path, headers.get("idempotency-key", ""))
+            status = "503 Service Unavailable" if fails else "200 OK"
             _answer(writer, status, {"received": path})
             await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
