@@ -1,6 +1,7 @@
 """``doc_to_text``: fetches a document and takes its text out."""
 
 import asyncio
+import math
 import sys
 from pathlib import Path
 
@@ -83,7 +84,7 @@ class DocumentActivities:
         seconds = allowed_seconds(DOC_TO_TEXT.default_timeout)
         try:
             async with asyncio.timeout(seconds), self._readers:
-                return await _read_pdf(content)
+                return await _read_pdf(content, seconds)
         except TimeoutError:
             raise TaskFailedError(
                 f"the PDF was not read within {seconds:g} s", type="Timeout", retryable=True
@@ -140,7 +141,7 @@ def _text_pages(mime_type: str, content: bytes) -> list[str]:
     return text.replace("\x00", "").split("\f")
 
 
-async def _read_pdf(content: bytes) -> _Reading:
+async def _read_pdf(content: bytes, seconds: float) -> _Reading:
     """Read a PDF in a process of its own, which never outlives the task."""
     # By path, because as a module it would need this process's search path; -P keeps the script's
     # folder off the child's path, where our modules would hide those of the standard library.
@@ -148,6 +149,7 @@ async def _read_pdf(content: bytes) -> _Reading:
         sys.executable,
         "-P",
         str(Path(pdf_reader.__file__)),
+        str(math.ceil(seconds) + 1),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.DEVNULL,

@@ -67,7 +67,10 @@ def _plain(text: str) -> str:
 
 
 def main() -> None:
-    """Read standard input, answer on standard output."""
+    """Read standard input, answer on standard output; the argument limits seconds of CPU time."""
+    seconds = int(sys.argv[1])
+    # Whoever waits for the answer kills sooner; this is for when nobody waits any more.
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     logging.disable()

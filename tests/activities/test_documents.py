@@ -1,11 +1,14 @@
 import asyncio
 import base64
+import signal
+import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
 from pydantic import JsonValue
 
+from activities import pdf_reader
 from activities.documents import DocumentActivities
 from activities.egress import guarded_client
 from examples.document_intake import DOCUMENT
@@ -13,7 +16,7 @@ from flows.errors import TaskFailedError
 from tests.support.calls import a_call, performed
 from tests.support.children import children_named
 from tests.support.eventually import eventually
-from tests.support.pdfs import a_pdf, encrypted, without_pages
+from tests.support.pdfs import a_pdf, a_tiresome_pdf, encrypted, without_pages
 from tests.support.web import Request, response, serving
 
 
@@ -202,7 +205,7 @@ def readers() -> list[int]:
 
 
 async def test_a_cancelled_task_takes_its_process_along(documents: DocumentActivities) -> None:
-    pdf = a_pdf(*[f"page {number}" for number in range(1500)])
+    pdf = a_tiresome_pdf()
     task = asyncio.create_task(read(documents, document_url=as_url(pdf)))
     await eventually(readers, saying="the document is being read")
 
@@ -214,7 +217,7 @@ async def test_a_cancelled_task_takes_its_process_along(documents: DocumentActiv
 
 
 async def test_a_document_that_takes_too_long_says_so(documents: DocumentActivities) -> None:
-    pdf = a_pdf(*[f"page {number}" for number in range(1500)])
+    pdf = a_tiresome_pdf()
     call = a_call("doc_to_text", document_url=as_url(pdf))
 
     with pytest.raises(TaskFailedError) as caught:
@@ -222,6 +225,19 @@ async def test_a_document_that_takes_too_long_says_so(documents: DocumentActivit
 
     assert (caught.value.type, caught.value.retryable) == ("Timeout", True)
     assert readers() == []
+
+
+async def test_a_reader_that_nobody_waits_for_ends_by_itself() -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", pdf_reader.__file__, "1"),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.DEVNULL,
+    )
+
+    async with asyncio.timeout(30):
+        await process.communicate(a_tiresome_pdf())
+
+    assert process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}
 
 
 async def test_the_loop_stays_free_while_a_document_is_read(documents: DocumentActivities) -> None:

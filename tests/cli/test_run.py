@@ -72,7 +72,7 @@ def the_only_object(ended: Ended) -> Json:
     return value
 
 
-@pytest.mark.parametrize("name", ["flow.yaml", "flow.yml", "flow.json"])
+@pytest.mark.parametrize("name", ["flow.yaml", "flow.json"])
 async def test_a_definition_is_registered_run_and_followed(
     reaching: dict[str, str], tmp_path: Path, given: str, name: str
 ) -> None:

@@ -36,3 +36,18 @@ def without_pages() -> bytes:
     target = BytesIO()
     PdfWriter().write(target)
     return target.getvalue()
+
+
+def a_tiresome_pdf(instructions: int = 2_000_000) -> bytes:
+    """Return a PDF of one page that takes very long to read."""
+    content = b"BT /F 9 Tf (a) Tj ET " * instructions
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 99 99]/Contents 4 0 R"
+        b"/Resources<</Font<</F 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(content), content),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    body = b"".join(b"%d 0 obj%s endobj\n" % numbered for numbered in enumerate(objects, 1))
+    return b"%PDF-1.7\n" + body + b"trailer<</Root 1 0 R>>"
