@@ -86,7 +86,7 @@ class Executions:
             idempotency = (idempotency_key, digest(request))
         record = await self._executions.create(draft, idempotency)
         if record.is_open and record.started_generation < record.generation:
-            await self._starter.try_start(record)
+            await self._starter.try_start(record, flow_record)
         return record
 
     async def get(self, caller: Caller, flow_execution_id: str) -> ExecutionRecord:

@@ -12,7 +12,7 @@ from runtime.gateway import Gateway
 from store.clock import now
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
-from store.models import ExecutionRecord
+from store.models import ExecutionRecord, FlowRecord
 from store.task_executions import TaskExecutionRepository
 
 logger = logging.getLogger(__name__)
@@ -41,12 +41,15 @@ class Starter:
         self._gateway = gateway
         self._definitions = definitions
 
-    async def start(self, record: ExecutionRecord) -> bool:
+    async def start(self, record: ExecutionRecord, known: FlowRecord | None = None) -> bool:
         """Start the record's generation and stamp it as started.
 
         Repeatable: one that was started before is only stamped. If meanwhile the execution was
         closed or got a newer generation, the workflow is ended again, before any effect: its
         attempts find out when they open their rows.
+
+        Args:
+            known: A version of the flow just read; not read again if it is the one pinned.
 
         Returns:
             Whether the generation is still wanted.
@@ -54,7 +57,7 @@ class Starter:
         Raises:
             UnavailableError: Temporal or the store does not answer; nothing is lost, call again.
         """
-        run_id = await self._gateway.start(await self._message(record))
+        run_id = await self._gateway.start(await self._message(record, known))
         is_wanted = await self._executions.mark_started(
             record.organization_id, record.id, record.generation, run_id, now()
         )
@@ -64,11 +67,11 @@ class Starter:
             )
         return is_wanted
 
-    async def try_start(self, record: ExecutionRecord) -> None:
+    async def try_start(self, record: ExecutionRecord, known: FlowRecord | None = None) -> None:
         """End older generations and start the current one; what fails is left to the reconciler."""
         try:
             await self.end_older_generations(record)
-            await self.start(record)
+            await self.start(record, known)
         except UnavailableError as error:
             logger.warning(
                 "execution recorded but not started yet; the reconciler will start it",
@@ -89,11 +92,15 @@ class Starter:
 
         await asyncio.gather(*(end(generation) for generation in range(1, record.generation)))
 
-    async def _message(self, record: ExecutionRecord) -> FlowExecutionStart:
+    async def _message(
+        self, record: ExecutionRecord, known: FlowRecord | None
+    ) -> FlowExecutionStart:
         """Gather all that the run needs; the seeds are read now, from the rows as they stand."""
-        flow = await self._flows.version(
-            record.organization_id, record.flow_id, record.flow_version
-        )
+        flow = known
+        if flow is None or flow.version != record.flow_version:
+            flow = await self._flows.version(
+                record.organization_id, record.flow_id, record.flow_version
+            )
         seeds: Sequence[Seed] = ()
         if record.mode == "stale":
             seeds = await self._task_executions.seeds(record.organization_id, record.id)
