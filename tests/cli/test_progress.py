@@ -6,8 +6,9 @@ from pydantic import JsonValue
 from rich.console import Console
 from rich.spinner import Spinner
 
+from cli.drawing import shown, tree
 from cli.iterations import ItemCounter
-from cli.live import Lines, LiveTree, shown, tree
+from cli.live import Lines, LiveTree
 from cli.progress import Known, Snapshot, TaskProgress, rows_by_task, snapshot
 from flows.model import Flow, Task
 
