@@ -23,6 +23,7 @@ from flows.canonical import canonical_bytes
 from flows.errors import EngineError, ExecutionSupersededError, StoreUnavailableError
 from flows.executors.catalogue import executor_named
 from flows.executors.spec import Kind
+from flows.values import ensure_carriable
 from store.models import ProcessingStatus
 from store.projection import Projection
 
@@ -79,6 +80,8 @@ class _Inbound(ActivityInboundInterceptor):
         await report.open()
         try:
             output = cast("JsonValue", await super().execute_activity(input))
+            # A workflow that cannot decode a reply would try for ever.
+            ensure_carriable(output, "output")
         except asyncio.CancelledError:
             await self._cancelled(report)
             raise

@@ -88,6 +88,21 @@ async def test_instant_work_has_no_row_before_its_end(run: Running) -> None:
     assert attempt.heartbeats == 0
 
 
+async def test_an_output_that_no_workflow_could_read_fails_its_attempt(run: Running) -> None:
+    output: JsonValue = "deep"
+    for _ in range(300):
+        output = [output]
+
+    with pytest.raises(ApplicationError) as caught:
+        await Attempt(run.stores.projection, answering(output)).run(run.call("t"))
+
+    row = await run.row("t")
+    assert (caught.value.type, caught.value.non_retryable) == ("InvalidValue", True)
+    assert row.processing_status is ProcessingStatus.FAILED
+    assert row.error is not None
+    assert row.error["type"] == "InvalidValue"
+
+
 async def test_an_effect_heartbeats_while_it_runs(run: Running) -> None:
     attempt: Attempt
 
