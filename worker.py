@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from temporalio.client import Client
@@ -44,6 +45,9 @@ WORKFLOWS: Sequence[type] = (FlowExecutionWorkflow, IterationWorkflow, Reconcili
 
 MAX_CACHED_WORKFLOWS = 2_000
 MAX_CONCURRENT_ACTIVITIES = 200
+HEARTBEAT_THROTTLE = timedelta(seconds=3)
+"""Activities hear of a cancellation when they heartbeat; by default the SDK holds heartbeats back
+for most of the heartbeat timeout."""
 
 Activity = Callable[..., Any]
 
@@ -126,6 +130,7 @@ def _worker(
         max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,
         max_concurrent_local_activities=MAX_CONCURRENT_ACTIVITIES,
         disable_eager_activity_execution=False,
+        max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=settings.shutdown_grace,
     )
 
