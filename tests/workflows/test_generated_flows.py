@@ -52,8 +52,7 @@ async def end_of(engine: Engine, generated: GeneratedFlow) -> str:
     try:
         ending = (await handle.result()).status
     except WorkflowFailureError as error:
-        assert isinstance(error.cause, ApplicationError)
-        ending = str(error.cause.type)
+        ending = str(error.cause.type if isinstance(error.cause, ApplicationError) else error.cause)
     async for event in handle.fetch_history_events():
         assert event.event_type != EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED, generated
     return ending
