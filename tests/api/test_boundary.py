@@ -11,8 +11,6 @@ from api.boundary import Boundary
 from api.errors import install_error_handlers, status_of
 from flows.errors import EngineError, RateLimitedError
 
-JSON = {"Content-Type": "application/json"}
-
 
 def test_every_error_of_the_tree_has_a_status() -> None:
     tree = [EngineError]
