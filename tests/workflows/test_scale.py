@@ -95,6 +95,19 @@ async def test_an_output_of_3_mib_reaches_the_task_that_reads_it(stored: Engine)
     assert stored.recorder.called("reader")[0].parameters == {"template": {"got": data}}
 
 
+async def test_an_iteration_over_large_items_is_cut_by_their_size(stored: Engine) -> None:
+    each = effect("each", "{{start.items}}", reference_modes={"body": "single"})
+    items: list[JsonValue] = [f"{at:04}" + "z" * SIBLING_BYTES for at in range(100)]
+
+    handle = await completed(stored, [each], {"items": items})
+
+    kinds = await kinds_of(handle)
+    children = kinds.count(EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED)
+    assert children == 7
+    bodies = {str(call.parameters["body"])[:4] for call in stored.recorder.calls}
+    assert len(bodies) == 100
+
+
 @pytest.mark.timeout(180)
 async def test_an_iteration_over_10_000_items_completes(stored: Engine) -> None:
     each = instant("each", {"n": "{{start.n}}"}, reference_modes={"template": "single"})
