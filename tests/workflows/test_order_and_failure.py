@@ -208,3 +208,12 @@ async def test_an_output_that_nests_too_deeply_fails_its_task(engine: Engine) ->
 
         assert error.type in ("TooDeeplyNested", "UnreadableOutput")
     assert [call.status for call in engine.recorder.closed] == ["failed", "failed"]
+
+
+async def test_parameters_that_are_too_large_to_encode_fail_the_task(engine: Engine) -> None:
+    flow = a_flow(effect("t", ["{{start.data}}"] * 20))
+
+    error = await failure_of(engine, flow, {"data": "x" * 1_000_000})
+
+    assert error.type == "ParametersTooLarge"
+    assert engine.recorder.calls == []

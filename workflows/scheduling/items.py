@@ -135,4 +135,4 @@ class Items:
             return
         if self._is_local:
             self._budget.spend(size_bytes=finished.size_bytes, local_time=finished.duration)
-        run.complete(finished.reply)
+        run.complete(finished.reply, finished.size_bytes)

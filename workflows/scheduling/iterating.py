@@ -16,6 +16,7 @@ from temporalio.workflow import ChildWorkflowCancellationType, ParentClosePolicy
 from contracts.messages import IterationResult, IterationStart, RunContext
 from contracts.names import ITERATION
 from flows.canonical import canonical_bytes
+from flows.errors import TaskFailedError
 from flows.iteration import Iteration
 from flows.model import DEFAULT_WINDOW, Task
 from workflows.scheduling.attempts import decoded
@@ -25,6 +26,7 @@ from workflows.scheduling.summaries import summary
 
 MAX_ITEMS_A_CHILD = 500
 MAX_BYTES_A_CHILD = 1_000_000
+MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 WINDOW_OF_A_LANE = 25
 
 
@@ -42,6 +44,9 @@ class IteratingTask:
 
     Children take turns in lanes; the lanes' windows add up to the task's own, so no more items are
     in flight than its author allowed.
+
+    Attributes:
+        output_bytes: Size of the outputs so far, as JSON.
     """
 
     def __init__(
@@ -52,17 +57,24 @@ class IteratingTask:
         edge_digest: str,
         seeds: Seeds,
         budget: CommandBudget,
+        children: asyncio.Semaphore,
     ) -> None:
-        """Cut the iteration; nothing runs yet."""
+        """Cut the iteration; nothing runs yet.
+
+        Args:
+            children: Bounds the child workflows of the whole flow; the server allows 2,000.
+        """
         self._context = context
         self._task = task
         self._iteration = iteration
         self._edge_digest = edge_digest
         self._seeds = seeds
         self._budget = budget
+        self._children = children
         self._stretches = list(_stretches(iteration, seeds, task.name))
         self._waiting = deque(range(len(self._stretches)))
         self._results: list[IterationResult | None] = [None] * len(self._stretches)
+        self.output_bytes = 0
 
     async def run(self, count_done: Callable[[int], None]) -> IterationResult:
         """Return the outputs of all items in item order; no items, no child workflows.
@@ -72,6 +84,7 @@ class IteratingTask:
 
         Raises:
             ChildWorkflowError: An item failed; no child is running any more.
+            TaskFailedError: The outputs are larger together than one workflow can hold; likewise.
             CancelledError: The flow stops; no child is running any more.
         """
         lanes = [asyncio.create_task(self._lane(window, count_done)) for window in self._windows()]
@@ -99,9 +112,10 @@ class IteratingTask:
         while self._waiting:
             position = self._waiting.popleft()
             stretch = self._stretches[position]
-            await self._budget.room()
-            self._budget.spend(commands=1, size_bytes=stretch.size_bytes)
-            self._results[position] = await self._run_child(stretch, window)
+            async with self._children:
+                await self._budget.room()
+                self._budget.spend(commands=1, size_bytes=stretch.size_bytes)
+                self._results[position] = await self._run_child(stretch, window)
             count_done(stretch.length)
 
     async def _run_child(self, stretch: Stretch, window: int) -> IterationResult:
@@ -125,6 +139,11 @@ class IteratingTask:
                 self._task.title or self._task.name, f" #{stretch.first}-{last}"
             ),
         )
+        self.output_bytes += len(raw.payload.data)
+        if self.output_bytes > MAX_OUTPUT_BYTES:
+            raise TaskFailedError(
+                f"the outputs of all items exceed {MAX_OUTPUT_BYTES} bytes", type="OutputTooLarge"
+            )
         return decoded(raw, IterationResult)
 
     def _start(self, stretch: Stretch, window: int) -> IterationStart:

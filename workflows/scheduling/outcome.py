@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Generic, TypeVar
 
 from pydantic import JsonValue
@@ -9,7 +10,7 @@ from temporalio import workflow
 from temporalio.exceptions import is_cancelled_exception
 
 from contracts.messages import Seed, TaskError, TaskReply, TaskState
-from flows.canonical import digest
+from flows.canonical import canonical_bytes
 from workflows.failures import failed_attempt, is_superseded, task_error
 from workflows.scheduling.resolution import Resolved
 
@@ -20,13 +21,16 @@ class Outcome:
 
     Attributes:
         attempt: The attempt that ended it; None while it runs, and where nobody can say.
+        most_attempts: How often Temporal may let it try.
         output_digest: Of the output; computed beside the activity, or when it is asked for.
+        output_bytes: Size of the output as JSON, more or less.
     """
 
     state: TaskState = TaskState.PENDING
     input: JsonValue = None
     output: JsonValue = None
     output_digest: str = ""
+    output_bytes: int = 0
     fingerprint: str = ""
     attempt: int | None = None
     most_attempts: int = 1
@@ -44,9 +48,10 @@ class Outcome:
         self.input, self.fingerprint = ready.parameters, ready.fingerprint
         self.most_attempts = most_attempts
 
-    def complete(self, reply: TaskReply) -> None:
+    def complete(self, reply: TaskReply, size_bytes: int) -> None:
         """Take what its activity answered."""
         self.state = TaskState.COMPLETED
+        self.output_bytes = size_bytes
         self.output, self.output_digest = reply.output, reply.output_digest
         self.attempt = reply.attempt
         self.started_at = reply.started_at or self.started_at
@@ -55,7 +60,9 @@ class Outcome:
     def reuse(self, seed: Seed) -> None:
         """Take an earlier result instead of running."""
         self.state = TaskState.REUSED
-        self.output, self.output_digest = seed.output, digest(seed.output)
+        encoded = canonical_bytes(seed.output)
+        self.output, self.output_bytes = seed.output, len(encoded)
+        self.output_digest = sha256(encoded).hexdigest()
         self.attempt = seed.attempt
         self.completed_at = workflow.now()
 

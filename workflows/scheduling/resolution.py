@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from flows.canonical import canonical_bytes, digest, fingerprint
+from flows.errors import TaskFailedError
 from flows.executors.spec import TaskExecutor
 from flows.model import Task
 from flows.references import Reference, resolve, value_at
 from workflows.scheduling.depth import check_depth
+
+MAX_PARAMETERS_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +35,14 @@ def resolved(
     """Return parameters whose references have been replaced, with what depends on them.
 
     Raises:
-        TaskFailedError: They nest too deeply for the task to read them.
+        TaskFailedError: They nest too deeply for the task to read them, or take so many bytes that
+            encoding them would hold the workflow's thread for longer than Temporal allows.
     """
     encoded = canonical_bytes(parameters)
+    if len(encoded) > MAX_PARAMETERS_BYTES:
+        raise TaskFailedError(
+            f"the task's parameters exceed {MAX_PARAMETERS_BYTES} bytes", type="ParametersTooLarge"
+        )
     check_depth(parameters, "the task's parameters nest", encoded)
     return Resolved(
         parameters=parameters,

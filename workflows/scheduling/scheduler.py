@@ -1,6 +1,7 @@
 """Runs the tasks of one flow: whatever is ready, all at once, until none is left or one fails."""
 
 import asyncio
+from hashlib import sha256
 from heapq import heappop, heappush
 
 from pydantic import JsonValue
@@ -15,7 +16,7 @@ from contracts.messages import (
     TaskState,
     TaskView,
 )
-from flows.canonical import digest
+from flows.canonical import canonical_bytes, digest
 from flows.errors import TaskFailedError
 from flows.executors.spec import Kind
 from flows.graph import Graph
@@ -39,6 +40,7 @@ from workflows.scheduling.verdict import Ending, Verdict
 
 BRANCH = "branch"
 MAX_ACTIVITIES_AT_ONCE = 400
+MAX_CHILDREN_AT_ONCE = 200
 
 
 class Scheduler:
@@ -75,6 +77,7 @@ class Scheduler:
         self._crew = Crew()
         self._local_under_way = 0
         self._budget = CommandBudget()
+        self._children = asyncio.Semaphore(MAX_CHILDREN_AT_ONCE)
         self.failures: Failures[TaskRun] = Failures()
         self._fire(start.input_task_name, start.input)
 
@@ -118,7 +121,7 @@ class Scheduler:
 
     def result(self) -> FlowExecutionResult:
         """Return what a completed flow hands back."""
-        return result_of({name: self._outputs.get(name) for name in self._sinks})
+        return result_of({name: self._runs[name] for name in self._sinks})
 
     def _fire(self, input_task: str, flow_input: dict[str, JsonValue]) -> None:
         """Complete the input task that started this execution; the others never will."""
@@ -132,7 +135,9 @@ class Scheduler:
         ]
         fired.begin()
         fired.input = flow_input
-        fired.complete(TaskReply(output=flow_input, output_digest=digest(flow_input)))
+        encoded = canonical_bytes(flow_input)
+        reply = TaskReply(output=flow_input, output_digest=sha256(encoded).hexdigest())
+        fired.complete(reply, len(encoded))
         self._outputs[input_task] = flow_input
         self._release(self._progress.begin(input_task, idle))
 
@@ -161,7 +166,13 @@ class Scheduler:
         if iteration is not None:
             run.items_total = iteration.length
             work = IteratingTask(
-                self._context, run.task, iteration, edges, self._seeds, self._budget
+                self._context,
+                run.task,
+                iteration,
+                edges,
+                self._seeds,
+                self._budget,
+                self._children,
             )
             self._crew.begin(self._iterate(run, work))
             return
@@ -188,7 +199,7 @@ class Scheduler:
         else:
             if is_local:
                 self._budget.spend(size_bytes=finished.size_bytes, local_time=finished.duration)
-            run.complete(finished.reply)
+            run.complete(finished.reply, finished.size_bytes)
             self._completed(run)
         finally:
             self._local_under_way -= is_local
@@ -204,7 +215,7 @@ class Scheduler:
         except (Exception, asyncio.CancelledError) as error:
             self.failures.keep(run, error)
         else:
-            run.complete(TaskReply(output=None))
+            run.complete(TaskReply(), work.output_bytes)
             run.output = result.outputs
             if result.reused and result.reused == run.items_total:
                 run.state = TaskState.REUSED
