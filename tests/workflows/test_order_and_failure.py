@@ -217,3 +217,17 @@ async def test_parameters_that_are_too_large_to_encode_fail_the_task(engine: Eng
 
     assert error.type == "ParametersTooLarge"
     assert engine.recorder.calls == []
+
+
+async def test_nothing_is_begun_after_a_failure_that_came_during_a_pause(engine: Engine) -> None:
+    async def fail(call: TaskCall) -> JsonValue:
+        raise failure("no luck")
+
+    first = [instant(f"t{at}", at) for at in range(200)]
+    engine.recorder.behaviours = {"t0": fail}
+    flow = a_flow(*first, *(effect(f"late{at}", "{{t199}}") for at in range(3)))
+
+    await failure_of(engine, flow)
+
+    assert not [call for call in engine.recorder.calls if call.task_name.startswith("late")]
+    assert engine.recorder.closed[0].unreached[-3:] == ["late0", "late1", "late2"]

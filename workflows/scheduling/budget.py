@@ -38,12 +38,17 @@ class CommandBudget:
         self._bytes += size_bytes
         self._local_time += local_time or timedelta()
 
-    async def room(self) -> None:
-        """Wait, if the budget is spent, until the workflow task has ended."""
+    async def paused(self) -> bool:
+        """Wait, if the budget is spent, until the workflow task has ended; return whether it was.
+
+        Much may have happened by then, a failure for instance.
+        """
         async with self._pausing:
-            if self._is_spent:
-                await workflow.sleep(_PAUSE, summary="end of a full workflow task")
-                self._reset()
+            if not self._is_spent:
+                return False
+            await workflow.sleep(_PAUSE, summary="end of a full workflow task")
+            self._reset()
+            return True
 
     @property
     def _is_spent(self) -> bool:

@@ -69,7 +69,7 @@ class Items:
         for index, run in enumerate(self._runs):
             while len(self._crew) >= self._window and not failures.has_any:
                 await self._crew.changed()
-            await self._budget.room()
+            await self._budget.paused()
             if failures.has_any:
                 break
             self._begin(index, run)

@@ -113,7 +113,7 @@ class IteratingTask:
             position = self._waiting.popleft()
             stretch = self._stretches[position]
             async with self._children:
-                await self._budget.room()
+                await self._budget.paused()
                 self._budget.spend(commands=1, size_bytes=stretch.size_bytes)
                 self._results[position] = await self._run_child(stretch, window)
             count_done(stretch.length)

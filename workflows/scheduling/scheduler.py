@@ -88,9 +88,10 @@ class Scheduler:
             CancelledError: The workflow was cancelled.
         """
         while not self.failures.has_any:
+            if (self._ready or self._ready_local) and await self._budget.paused():
+                continue
             run = self._next()
             if run is not None:
-                await self._budget.room()
                 self._begin(run)
             elif len(self._crew):
                 await self._crew.changed()
