@@ -1,6 +1,6 @@
 """The parent's side of an iteration: cuts it into child workflows and joins what they return.
 
-Source: docs/ARCHITECTURE.md, "Iterations".
+Source: docs/decisions/0005-what-is-local-and-what-is-not.md.
 """
 
 import asyncio
