@@ -180,6 +180,9 @@ class EmbeddedMongo:
             *("--wiredTigerCacheSizeGB", f"{cache_mb / 1024:g}"),
             *("--oplogSize", "512"),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
+            # What a killed process had begun is rolled back soon, and not after a minute: until
+            # then nobody else can write what it had written.
+            *("--setParameter", "transactionLifetimeLimitSeconds=3"),
             "--nounixsocket",
             "--quiet",
         ]

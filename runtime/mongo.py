@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, timedelta
+from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import PyMongoError
@@ -13,6 +14,20 @@ CONNECT_TIMEOUT = timedelta(seconds=1)
 SOCKET_TIMEOUT = timedelta(seconds=30)
 HEALTH_TIMEOUT = timedelta(seconds=1)
 MAX_CONNECTIONS = 64
+
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+_OPTIONS: dict[str, Any] = {
+    "w": "majority",
+    "journal": True,
+    "retryWrites": True,
+    "retryReads": True,
+    "maxPoolSize": MAX_CONNECTIONS,
+    "serverSelectionTimeoutMS": SERVER_SELECTION_TIMEOUT // _MILLISECOND,
+    "connectTimeoutMS": CONNECT_TIMEOUT // _MILLISECOND,
+    "socketTimeoutMS": SOCKET_TIMEOUT // _MILLISECOND,
+}
 
 
 class Mongo:
@@ -28,19 +43,11 @@ class Mongo:
         Args:
             uri: Connection string; names a replica set, or transactions do not work.
         """
+        ours = {
+            name: value for name, value in _OPTIONS.items() if f"{name.lower()}=" not in uri.lower()
+        }
         self.client: AsyncIOMotorClient = AsyncIOMotorClient(
-            uri,
-            tz_aware=True,
-            tzinfo=UTC,
-            appname="perdure",
-            w="majority",
-            journal=True,
-            retryWrites=True,
-            retryReads=True,
-            maxPoolSize=MAX_CONNECTIONS,
-            serverSelectionTimeoutMS=_milliseconds(SERVER_SELECTION_TIMEOUT),
-            connectTimeoutMS=_milliseconds(CONNECT_TIMEOUT),
-            socketTimeoutMS=_milliseconds(SOCKET_TIMEOUT),
+            uri, tz_aware=True, tzinfo=UTC, appname="perdure", **ours
         )
         self.database: AsyncIOMotorDatabase = self.client[database_name]
 
@@ -60,8 +67,3 @@ class Mongo:
     def close(self) -> None:
         """Close every connection; calls under way fail."""
         self.client.close()
-
-
-def _milliseconds(duration: timedelta) -> int:
-    """Return whole milliseconds, as the driver wants them."""
-    return int(duration.total_seconds() * 1_000)

@@ -14,6 +14,9 @@ from store.models import ExecutionQuery, ExecutionRecord
 from store.status import VISIBLE
 from store.values import Database, Document, Values
 
+FEW = 5_000
+"""Executions that are sorted in memory rather than looked for along an index."""
+
 _HINTS = {
     (False, "created_at"): indexes.EXECUTIONS_BY_CREATED,
     (False, "updated_at"): indexes.EXECUTIONS_BY_UPDATED,
@@ -41,7 +44,7 @@ async def list_executions(
         .sort([(query.sort_field, direction), ("_id", direction)])
         .skip((query.page - 1) * query.page_size)
         .limit(query.page_size)
-        .hint(hint(query))
+        .hint(await _best_hint(executions, query, wanted))
     )
     documents = await cursor.to_list(length=query.page_size)
     await values.load(documents, EXECUTION_VALUES)
@@ -51,6 +54,21 @@ async def list_executions(
 def hint(query: ExecutionQuery) -> str:
     """Return the index that matches a list's filters and sort."""
     return _HINTS[bool(query.tags), query.sort_field]
+
+
+async def _best_hint(executions: Any, query: ExecutionQuery, wanted: Document) -> str:
+    """Return the index to read from.
+
+    A range of the instant that is not sorted by may hold little, far from where the sort begins:
+    then the few are read from the other instant's index and sorted.
+    """
+    other = "updated_at" if query.sort_field == "created_at" else "created_at"
+    if other not in wanted:
+        return hint(query)
+    across = _HINTS[bool(query.tags), other]
+    place = {name: wanted[name] for name in wanted if name != "$and"}
+    found = await executions.count_documents(place, limit=FEW + 1, hint=across)
+    return across if found <= FEW else hint(query)
 
 
 def criteria(
@@ -74,6 +92,7 @@ def criteria(
         wanted["tags"] = {"$in": list(query.tags)}
     _between(wanted, "created_at", query.created_after, query.created_before)
     _between(wanted, "updated_at", query.updated_after, query.updated_before)
+    _bound_by_other(wanted, query)
     if anchor is not None:
         wanted["$and"] = _after(query, anchor)
     return wanted
@@ -107,6 +126,19 @@ def _between(wanted: Document, name: str, after: datetime | None, before: dateti
     given = {operator: limit for operator, limit in limits.items() if limit is not None}
     if given:
         wanted[name] = given
+
+
+def _bound_by_other(wanted: Document, query: ExecutionQuery) -> None:
+    """Bound the walk along the sort by what follows from a range of the other instant.
+
+    Nothing is updated before it is created.
+    """
+    if query.sort_field == "created_at" and query.updated_before is not None:
+        limits = wanted.setdefault("created_at", {})
+        limits["$lte"] = min(limits.get("$lte", query.updated_before), query.updated_before)
+    if query.sort_field == "updated_at" and query.created_after is not None:
+        limits = wanted.setdefault("updated_at", {})
+        limits["$gte"] = max(limits.get("$gte", query.created_after), query.created_after)
 
 
 def _after(query: ExecutionQuery, anchor: Document) -> list[Document]:

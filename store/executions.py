@@ -18,6 +18,7 @@ from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, Proce
 from store.rows import REPORTED, SYSTEM
 from store.starts import Start, Starts
 from store.status import ACTIVE, sources
+from store.transactions import in_transaction
 from store.values import Database, Document, Values
 
 DELETED = ExecutionStatus.DELETED.value
@@ -199,33 +200,43 @@ class ExecutionRepository:
         """
         at = now()
         place = {"_id": flow_execution_id, "organization_id": organization_id}
-        before = await self._executions.find_one_and_update(
-            {**place, "generation": expected_generation, "status": _NOT_DELETED},
-            {
-                "$set": {
-                    "generation": expected_generation + 1,
-                    "mode": mode,
-                    "flow_version": flow_version,
-                    "status": ExecutionStatus.QUEUED.value,
-                    "is_open": True,
-                    "keeps_payloads": True,
-                    "started_at": None,
-                    "closed_at": None,
-                    "checked_at": at,
-                    "cancel_requested_at": None,
-                    "run_id": None,
-                    "error": None,
-                    "updated_at": at,
-                    "modified_by": modified_by,
+        fields = {
+            "generation": expected_generation + 1,
+            "mode": mode,
+            "flow_version": flow_version,
+            "status": ExecutionStatus.QUEUED.value,
+            "is_open": True,
+            "keeps_payloads": True,
+            "started_at": None,
+            "closed_at": None,
+            "checked_at": at,
+            "cancel_requested_at": None,
+            "run_id": None,
+            "error": None,
+            "updated_at": at,
+            "modified_by": modified_by,
+        }
+
+        async def transact(session: Any) -> bool:
+            before = await self._executions.find_one_and_update(
+                {**place, "generation": expected_generation, "status": _NOT_DELETED},
+                {"$set": fields},
+                projection={"flow_id": 1, "flow_version": 1},
+                session=session,
+            )
+            if before is None:
+                return False
+            if before["flow_version"] != flow_version:
+                moved = {
+                    f"versions.{before['flow_version']}": -1,
+                    f"versions.{flow_version}": 1,
                 }
-            },
-            return_document=ReturnDocument.BEFORE,
-        )
-        if before is None:
+                await self._count(before, moved, session)
+            return True
+
+        if not await in_transaction(self._client, transact):
             await self._one({**place, "status": _NOT_DELETED})
             raise ConflictError("somebody else re-executed it at the same moment")
-        if before["flow_version"] != flow_version:
-            await self._count(before["flow_id"], before["flow_version"], -1, flow_version)
         return await self._one(place)
 
     @guarded
@@ -237,22 +248,27 @@ class ExecutionRepository:
         """
         at = now()
         place = {"_id": flow_execution_id, "organization_id": organization_id}
-        document = await self._executions.find_one_and_update(
-            {**place, "status": _NOT_DELETED},
-            {
-                "$set": {
-                    "status": DELETED,
-                    "deleted_at": at,
-                    "updated_at": at,
-                    "modified_by": modified_by,
-                }
-            },
-            projection={"flow_id": 1, "flow_version": 1},
-        )
-        if document is None:
+        fields = {
+            "status": DELETED,
+            "deleted_at": at,
+            "updated_at": at,
+            "modified_by": modified_by,
+        }
+
+        async def transact(session: Any) -> bool:
+            before = await self._executions.find_one_and_update(
+                {**place, "status": _NOT_DELETED},
+                {"$set": fields},
+                projection={"flow_id": 1, "flow_version": 1},
+                session=session,
+            )
+            if before is not None:
+                gone = {"live": -1, f"versions.{before['flow_version']}": -1}
+                await self._count(before, gone, session)
+            return before is not None
+
+        if not await in_transaction(self._client, transact):
             await self._one(place)
-            return
-        await self._count(document["flow_id"], document["flow_version"], -1)
 
     @guarded
     async def set_status(
@@ -322,13 +338,8 @@ class ExecutionRepository:
         await self._values.load([document], EXECUTION_VALUES)
         return execution_record(document)
 
-    async def _count(
-        self, flow_id: str, version: int, change: int, to_version: int | None = None
-    ) -> None:
-        """Move an execution out of a version's count, and into another's."""
-        counts = {f"versions.{version}": change}
-        if to_version is None:
-            counts["live"] = change
-        else:
-            counts[f"versions.{to_version}"] = -change
-        await self._counters.update_one({"_id": flow_id}, {"$inc": counts})
+    async def _count(self, execution: Document, changes: dict[str, int], session: Any) -> None:
+        """Change the counts of an execution's flow."""
+        await self._counters.update_one(
+            {"_id": execution["flow_id"]}, {"$inc": changes}, session=session
+        )

@@ -8,11 +8,12 @@ from typing import Any, TypeVar
 
 from pymongo.errors import PyMongoError
 
+from flows.errors import StoreUnavailableError
 from store.faults import is_unavailable
 
 R = TypeVar("R")
 
-PATIENCE = timedelta(seconds=5)
+PATIENCE = timedelta(seconds=6)
 LONGEST_PAUSE_SECONDS = 0.01
 
 _TRANSIENT = "TransientTransactionError"
@@ -21,13 +22,15 @@ _TRANSIENT = "TransientTransactionError"
 async def in_transaction(client: Any, body: Callable[[Any], Awaitable[R]]) -> R:
     """Run a body with a session and commit; all of it is written, or nothing.
 
-    What collides with another transaction is tried again for a few seconds; a store that does not
-    answer is told at once.
+    What collides with another transaction is tried again for a few seconds: longer than a server
+    set up like the embedded one keeps what a killed process had begun. A store that does not answer
+    is told at once.
 
     Args:
         body: May run several times, so it changes nothing but through its session.
 
     Raises:
+        StoreUnavailableError: Others kept writing the same, all the time.
         PyMongoError: Not written, or after a broken connection not known to be.
     """
     loop = asyncio.get_running_loop()
@@ -40,6 +43,6 @@ async def in_transaction(client: Any, body: Callable[[Any], Awaitable[R]]) -> R:
             if not error.has_error_label(_TRANSIENT) or is_unavailable(error):
                 raise
             if loop.time() >= deadline:
-                raise
+                raise StoreUnavailableError("too many write the same at once") from error
         pause = random.uniform(0, LONGEST_PAUSE_SECONDS)  # noqa: S311 - spreads rivals, no secret
         await asyncio.sleep(pause)
