@@ -1,7 +1,7 @@
 """A worker whose activities do what a test says and remember what they were asked.
 
-It stands where the engine meets its activities: the workflows, the Temporal server and the converter
-are the real ones.
+It stands where the engine meets its activities: the workflows, the Temporal server and the
+converter are the real ones.
 """
 
 import asyncio
@@ -163,9 +163,11 @@ def activities(recorder: Recorder) -> list[Callable[..., Any]]:
         recorder.settle_tasks,
         recorder.settle_execution,
     ]
-    for executor in EXECUTORS.values():
-        if executor.kind in (Kind.INSTANT, Kind.EFFECT):
-            found.append(_activity(executor.name, recorder))
+    found.extend(
+        _activity(executor.name, recorder)
+        for executor in EXECUTORS.values()
+        if executor.kind in (Kind.INSTANT, Kind.EFFECT)
+    )
     return found
 
 
