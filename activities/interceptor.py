@@ -1,6 +1,6 @@
 """Around every activity: shows its attempts in the read model, and says its failures our way.
 
-Source: docs/ARCHITECTURE.md, "The read model"; docs/decisions/0008-group-commit-and-fencing.md.
+Source: docs/ARCHITECTURE.md, "The life of a flow execution"; decision 0008.
 """
 
 import asyncio

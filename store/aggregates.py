@@ -3,7 +3,7 @@
 A task that runs once shows its last attempt; an iteration the list over its items, each item's last
 attempt. Computed when read, so the end of a task and its output are one write.
 
-Source: docs/ARCHITECTURE.md, "Task outputs".
+Source: docs/decisions/0008-group-commit-and-fencing.md, "Task outputs are computed when read".
 """
 
 from collections.abc import Iterable, Sequence

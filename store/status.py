@@ -1,6 +1,6 @@
 """Which status of a flow execution may follow which. ``deleted`` is final.
 
-Source: docs/ARCHITECTURE.md, "Status of an execution".
+Source: docs/api.md, "Statuses".
 """
 
 from store.models import ExecutionStatus as S
