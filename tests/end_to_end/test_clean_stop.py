@@ -13,6 +13,9 @@ from tests.support.receiver import Receiver, receiving
 
 PATH = "/slow"
 
+pytestmark = pytest.mark.timeout(180)
+"""Each starts and stops a whole platform twice."""
+
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:

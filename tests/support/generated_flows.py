@@ -4,6 +4,7 @@ Only executors that need nothing from outside are used. Flows may fail, e.g. whe
 iterated together differ in length; they never fail to end.
 """
 
+from copy import deepcopy
 from dataclasses import dataclass
 
 from hypothesis import strategies as st
@@ -70,7 +71,10 @@ def generated_flows(
     )
     fired, idle, *others = names
     has_idle = draw(st.booleans())
-    inputs: list[JsonValue] = [_task(fired, "custom_form_input", {"fields": _INPUT_FIELDS})]
+    # A copy of their own: some tests change what they drew.
+    inputs: list[JsonValue] = [
+        _task(fired, "custom_form_input", {"fields": deepcopy(_INPUT_FIELDS)})
+    ]
     if has_idle:
         inputs.append(_task(idle, "receive_file", {}))
     sources = [fired, idle] if has_idle else [fired]
