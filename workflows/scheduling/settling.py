@@ -30,10 +30,8 @@ MAX_ROWS_A_CALL = 500
 MAX_BYTES_A_CALL = 1_000_000
 MAX_ROUNDS = 3
 
-_LOCAL_ATTEMPTS = 3
 _LOCAL_TIMEOUT = timedelta(seconds=10)
 _TIMEOUT = timedelta(seconds=60)
-_LOCAL_RETRY_THRESHOLD = timedelta(milliseconds=500)
 _FIRST_DELAY = timedelta(milliseconds=100)
 _LONGEST_DELAY = timedelta(seconds=5)
 
@@ -100,7 +98,8 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
 
     A local activity first: nearly always it answers at once, and the run ends within the workflow
     task that it is in. If it does not, an ordinary one, which the server repeats for as long as it
-    takes without adding to the history.
+    takes without adding to the history. The local one is not repeated: the SDK forgets to stop the
+    clock of an attempt that a further one follows.
 
     Raises:
         FailureError: A newer generation owns the execution, or the store refuses for good.
@@ -111,12 +110,7 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
             call,
             result_type=reply,
             start_to_close_timeout=_LOCAL_TIMEOUT,
-            retry_policy=RetryPolicy(
-                initial_interval=_FIRST_DELAY,
-                maximum_attempts=_LOCAL_ATTEMPTS,
-                non_retryable_error_types=[SUPERSEDED],
-            ),
-            local_retry_threshold=_LOCAL_RETRY_THRESHOLD,
+            retry_policy=RetryPolicy(maximum_attempts=1),
             cancellation_type=ActivityCancellationType.ABANDON,
             summary="record the outcome",
         )
