@@ -35,6 +35,7 @@ from runtime.waiting import once_available
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
 from store.indexes import ensure_indexes
+from store.payloads import PayloadRepository
 from store.projection import Projection
 from store.task_executions import TaskExecutionRepository
 from workflows.flow_execution import FlowExecutionWorkflow
@@ -73,7 +74,7 @@ async def serve(
         gateway = Gateway(client, settings.task_queue)
         projection = Projection(mongo.database)
         activities = [
-            *_record_activities(mongo, gateway, projection),
+            *_record_activities(settings, mongo, gateway, projection),
             *await stack.enter_async_context(_task_activities(settings)),
             *more_activities,
         ]
@@ -135,7 +136,9 @@ def _worker(
     )
 
 
-def _record_activities(mongo: Mongo, gateway: Gateway, projection: Projection) -> list[Activity]:
+def _record_activities(
+    settings: Settings, mongo: Mongo, gateway: Gateway, projection: Projection
+) -> list[Activity]:
     """Return the activities that keep the read model true."""
     executions = ExecutionRepository(mongo.database)
     starter = Starter(
@@ -150,6 +153,8 @@ def _record_activities(mongo: Mongo, gateway: Gateway, projection: Projection) -
         starter=starter,
         gateway=gateway,
         aftermath=Aftermath(projection),
+        payloads=PayloadRepository(mongo.database),
+        payload_retention=settings.payload_retention,
     )
     records = RecordActivities(projection)
     return [

@@ -5,6 +5,7 @@ Source: docs/decisions/0009-reconciler.md.
 
 import asyncio
 import logging
+from datetime import timedelta
 from enum import StrEnum
 
 from contracts.messages import ReconcileCall, ReconcileReply
@@ -15,6 +16,7 @@ from operations.starting import Starter
 from runtime.gateway import Described, Gateway
 from store.executions import ExecutionRepository
 from store.models import ExecutionRecord, ExecutionStatus
+from store.payloads import PayloadRepository
 
 logger = logging.getLogger(__name__)
 
@@ -41,21 +43,29 @@ class Reconciler:
         starter: Starter,
         gateway: Gateway,
         aftermath: Aftermath,
+        payloads: PayloadRepository,
+        payload_retention: timedelta,
     ) -> None:
-        """Borrow everything."""
+        """Borrow everything.
+
+        Args:
+            payload_retention: How long payloads outlive the close of their execution.
+        """
         self._executions = executions
         self._starter = starter
         self._gateway = gateway
         self._aftermath = aftermath
+        self._payloads = payloads
+        self._payload_retention = payload_retention
 
     async def round(self, call: ReconcileCall) -> ReconcileReply:
         """Look at the open executions whose last look is the longest ago.
 
         An execution that cannot be put right is logged and left for the next round; the others go
-        on.
+        on. Payloads that no history needs any more are deleted, a bounded number in each round.
 
         Raises:
-            StoreUnavailableError: The open executions cannot be listed.
+            StoreUnavailableError: MongoDB stopped answering.
         """
         records = await self._executions.open_records(call.limit)
         limit = asyncio.Semaphore(MAX_AT_ONCE)
@@ -65,6 +75,7 @@ class Reconciler:
                 return await self._safely(record)
 
         found = await asyncio.gather(*(looked(record) for record in records))
+        await self._payloads.delete_expired(self._payload_retention)
         return ReconcileReply(
             looked_at=len(found),
             started=found.count(Finding.STARTED),

@@ -3,7 +3,7 @@
 A payload's id is made of what it belongs to and of its content, so storing it again stores nothing,
 and whatever belongs to one execution can be deleted together.
 
-Source: docs/decisions/0009-payloads-outside-histories.md.
+Source: docs/decisions/0012-payloads-outside-histories.md.
 """
 
 from collections import OrderedDict

@@ -68,6 +68,8 @@ class Settings(BaseSettings):
         reconcile_interval: How often open executions are compared with Temporal.
         shutdown_grace: How long a worker that is told to stop lets activities run on, before it
             hands them back.
+        payload_retention: How long large payloads of a closed execution are kept; at least as long
+            as the Temporal namespace keeps histories.
         sandbox_workflows: Whether workflows run inside Temporal's sandbox.
 
     Source: docs/configuration.md.
@@ -97,6 +99,7 @@ class Settings(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     reconcile_interval: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
     shutdown_grace: Seconds = Field(default=timedelta(seconds=10), ge=timedelta(0))
+    payload_retention: Seconds = Field(default=timedelta(days=7), gt=timedelta(0))
     sandbox_workflows: bool = False
 
 

@@ -1,6 +1,6 @@
 """Deletes what Temporal's histories kept in MongoDB, once nobody can ask for it any more.
 
-Source: docs/decisions/0009-payloads-outside-histories.md.
+Source: docs/decisions/0012-payloads-outside-histories.md.
 """
 
 from datetime import timedelta

@@ -1,6 +1,7 @@
 """The use cases on real stores, without HTTP."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -24,6 +25,7 @@ from store.executions import ExecutionRepository
 from store.flows import FlowRepository
 from store.indexes import ensure_indexes
 from store.models import ExecutionRecord
+from store.payloads import PayloadRepository
 from store.projection import Projection
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
@@ -126,6 +128,8 @@ async def operations_on(
             starter=starter,
             gateway=gateway,
             aftermath=Aftermath(projection),
+            payloads=PayloadRepository(database),
+            payload_retention=timedelta(days=7),
         ),
         audit=Audit(database),
     )
