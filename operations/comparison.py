@@ -137,10 +137,12 @@ def _of_task(name: str, rows: Sequence[TaskExecutionRecord], task: TaskHistory) 
         return  # it was refused, since nobody wanted its result any more
     has_ended = task.state in (TaskState.COMPLETED, TaskState.FAILED)
     if not rows:
-        if has_ended:
+        if has_ended and not task.is_late:
             yield f"{name}: {task.state.value}, but not shown"
         return
     last = rows[-1]
+    if task.is_late and last.processing_status is ProcessingStatus.CANCELLED:
+        return  # the workflow had given it up before it heard of its end
     if last.processing_status not in _WORDS[task.state]:
         yield f"{name}: shown {last.processing_status.value}, but {task.state.value}"
     attempt = attempt_that_ended(task)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from temporalio.api.common.v1 import Payload, Payloads
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
-from temporalio.api.history.v1 import HistoryEvent, MarkerRecordedEventAttributes
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -27,6 +27,14 @@ RPC_TIMEOUT = timedelta(seconds=5)
 LOCAL_ACTIVITY_MARKER = "core_local_activity"
 
 _OURS = frozenset({SETTLE_TASKS, SETTLE_EXECUTION})
+_STOPPING = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED,
+    }
+)
+
 T = TypeVar("T")
 
 
@@ -40,6 +48,8 @@ class TaskHistory:
         attempt: The last attempt known, from 1; 0 while none has started.
         call: What it was asked; None for local activities, whose input histories leave out.
         failure: How the last attempt ended, where it failed or was cancelled.
+        is_late: Whether it ended after its workflow had been told to stop, or another of its tasks
+            had failed. The workflow may have given it up before it heard of that end.
     """
 
     task_name: str
@@ -52,6 +62,7 @@ class TaskHistory:
     failure: BaseException | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    is_late: bool = False
 
 
 @dataclass(slots=True)
@@ -114,8 +125,10 @@ class HistoryReader:
                 if child.workflow_type.name == ITERATION:
                     execution = child.workflow_execution
                     children.append((execution.workflow_id, execution.run_id))
-            elif not await self._read_activity(event, scope) and scope.is_parent:
-                await self._read_end(event, scope.run)
+            elif not await self._read_activity(event, scope):
+                scope.is_stopping |= event.event_type in _STOPPING
+                if scope.is_parent:
+                    await self._read_end(event, scope.run)
         for workflow_id, run_id in children:
             await self._read_child(workflow_id, run_id, scope.run)
 
@@ -137,7 +150,11 @@ class HistoryReader:
         await self._walk(events, _Scope(run, iterated=start.task.name))
 
     async def _read_activity(self, event: HistoryEvent, scope: "_Scope") -> bool:
-        """Take in an event about an activity; False if it is about something else."""
+        """Take in an event about an activity; False if it is about something else.
+
+        Our workflows do not wait for a cancelled activity: whatever it still does is ignored, by
+        them and so here.
+        """
         match event.event_type:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
                 await self._scheduled(event, scope)
@@ -146,18 +163,23 @@ class HistoryReader:
             case EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
                 completed = event.activity_task_completed_event_attributes
                 task = scope.by_event.get(completed.scheduled_event_id)
-                await self._succeeded(task, completed.result.payloads, event)
+                await self._succeeded(task, completed.result.payloads, event, scope)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_FAILED:
                 failed = event.activity_task_failed_event_attributes
                 task = scope.by_event.get(failed.scheduled_event_id)
-                await self._failed(task, failed.failure, event)
+                await self._failed(task, failed.failure, event, scope)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_TIMED_OUT:
                 timed_out = event.activity_task_timed_out_event_attributes
                 task = scope.by_event.get(timed_out.scheduled_event_id)
-                await self._failed(task, timed_out.failure, event)
+                await self._failed(task, timed_out.failure, event, scope)
+            case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCEL_REQUESTED:
+                given_up = event.activity_task_cancel_requested_event_attributes
+                task = scope.by_event.pop(given_up.scheduled_event_id, None)
+                scope.close(task, event, TaskState.CANCELLED)
             case EventType.EVENT_TYPE_ACTIVITY_TASK_CANCELED:
                 cancelled = event.activity_task_canceled_event_attributes
-                _close(scope.by_event.get(cancelled.scheduled_event_id), event, TaskState.CANCELLED)
+                task = scope.by_event.get(cancelled.scheduled_event_id)
+                scope.close(task, event, TaskState.CANCELLED)
             case EventType.EVENT_TYPE_MARKER_RECORDED:
                 await self._marker(event, scope)
             case _:
@@ -182,33 +204,35 @@ class HistoryReader:
         task = scope.task(facts["activity_id"], facts["activity_type"])
         task.attempt = facts["attempt"]
         if not marker.HasField("failure"):
-            await self._succeeded(task, marker.details["result"].payloads, event)
+            await self._succeeded(task, marker.details["result"].payloads, event, scope)
         elif facts["backoff"] is None:
-            await self._local_failed(task, marker, event)
+            await self._local_failed(task, marker.failure, event, scope)
 
     async def _local_failed(
-        self, task: TaskHistory, marker: MarkerRecordedEventAttributes, event: HistoryEvent
+        self, task: TaskHistory, failure: Failure, event: HistoryEvent, scope: "_Scope"
     ) -> None:
-        if marker.failure.HasField("canceled_failure_info"):
-            _close(task, event, TaskState.CANCELLED)
+        if failure.HasField("canceled_failure_info"):
+            scope.close(task, event, TaskState.CANCELLED)
         else:
-            await self._failed(task, marker.failure, event)
+            await self._failed(task, failure, event, scope)
 
     async def _succeeded(
-        self, task: TaskHistory | None, payloads: Sequence[Payload], event: HistoryEvent
+        self,
+        task: TaskHistory | None,
+        payloads: Sequence[Payload],
+        event: HistoryEvent,
+        scope: "_Scope",
     ) -> None:
-        if task is None:
-            return
-        task.reply = await self._value(Payloads(payloads=payloads), TaskReply)
-        _close(task, event, TaskState.COMPLETED)
+        if task is not None:
+            task.reply = await self._value(Payloads(payloads=payloads), TaskReply)
+            scope.close(task, event, TaskState.COMPLETED)
 
     async def _failed(
-        self, task: TaskHistory | None, failure: Failure, event: HistoryEvent
+        self, task: TaskHistory | None, failure: Failure, event: HistoryEvent, scope: "_Scope"
     ) -> None:
-        if task is None:
-            return
-        task.failure = await self._converter.decode_failure(failure)
-        _close(task, event, TaskState.FAILED)
+        if task is not None:
+            task.failure = await self._converter.decode_failure(failure)
+            scope.close(task, event, TaskState.FAILED)
 
     async def _read_end(self, event: HistoryEvent, run: RunHistory) -> None:
         match event.event_type:
@@ -242,6 +266,16 @@ class _Scope:
     run: RunHistory
     iterated: str | None = None
     by_event: dict[int, TaskHistory] = field(default_factory=dict)
+    is_stopping: bool = False
+
+    def close(self, task: TaskHistory | None, event: HistoryEvent, state: TaskState) -> None:
+        """Note how a task ended; a failure makes the workflow give up the others."""
+        if task is None:
+            return
+        task.state = state
+        task.completed_at = _at(event)
+        task.is_late = self.is_stopping
+        self.is_stopping |= state is TaskState.FAILED
 
     @property
     def is_parent(self) -> bool:
@@ -261,12 +295,6 @@ def _started(event: HistoryEvent, scope: _Scope) -> None:
     if task is not None:
         task.attempt = started.attempt
         task.started_at = _at(event)
-
-
-def _close(task: TaskHistory | None, event: HistoryEvent, state: TaskState) -> None:
-    if task is not None:
-        task.state = state
-        task.completed_at = _at(event)
 
 
 def _at(event: HistoryEvent) -> datetime:

@@ -29,6 +29,7 @@ async def test_what_is_shown_is_true_after_a_random_mix(tmp_path: Path) -> None:
         verdict = await processes.truth()
         print(dict(sorted(mix.done.items())), len(mix.executions), "executions")  # noqa: T201
 
+        assert mix.surprises == []
         assert verdict["differences"] == [], json.dumps(verdict["differences"], indent=1)
         assert verdict["running"] == 0
         assert verdict["checked"] == len(mix.executions)
