@@ -5,8 +5,7 @@ Source: docs/ARCHITECTURE.md, "The life of a flow execution"; decision 0008.
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -18,6 +17,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
 from activities.failures import WORKER_LOST, activity_failure, task_error
+from activities.heartbeats import heartbeats
 from contracts.messages import TaskCall, TaskError, TaskReply
 from flows.canonical import canonical_bytes
 from flows.errors import EngineError, ExecutionSupersededError, StoreUnavailableError
@@ -27,7 +27,6 @@ from flows.values import ensure_carriable
 from store.models import ProcessingStatus
 from store.projection import Projection
 
-HEARTBEAT_EVERY = timedelta(seconds=3)
 STORE_RETRY_EVERY = timedelta(milliseconds=500)
 SHARE_OF_TIMEOUT_FOR_STORE = 0.5
 TRAVELS_THROUGH_STORE_BYTES = 12 * 1024
@@ -63,7 +62,7 @@ class _Inbound(ActivityInboundInterceptor):
         try:
             if call is None:
                 return await super().execute_activity(input)
-            async with _heartbeats():
+            async with heartbeats():
                 return await self._attempt(call, attempt, input)
         except ApplicationError as error:
             raise activity_failure(error, call, attempt) from error.__cause__
@@ -211,32 +210,6 @@ async def _patiently(write: Callable[[], Awaitable[None]], patience: timedelta) 
             if loop.time() + STORE_RETRY_EVERY.total_seconds() >= deadline:
                 raise
             await asyncio.sleep(STORE_RETRY_EVERY.total_seconds())
-
-
-@asynccontextmanager
-async def _heartbeats() -> AsyncIterator[None]:
-    """Heartbeat until the end of the block; local activities need none."""
-    info = activity.info()
-    if info.is_local:
-        yield
-        return
-    every = HEARTBEAT_EVERY
-    if info.heartbeat_timeout is not None:
-        every = min(every, info.heartbeat_timeout / 3)
-    beating = asyncio.create_task(_beat(every))
-    try:
-        yield
-    finally:
-        beating.cancel()
-        with suppress(asyncio.CancelledError):
-            await beating
-
-
-async def _beat(every: timedelta) -> None:
-    """Say for ever that the attempt is alive, which is also how a cancellation arrives."""
-    while True:
-        activity.heartbeat()
-        await asyncio.sleep(every.total_seconds())
 
 
 def _is_instant(call: TaskCall) -> bool:
