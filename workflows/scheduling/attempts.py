@@ -22,7 +22,8 @@ from workflows.scheduling.summaries import summary
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 MAX_LOCAL_AT_ONCE = 50
-LOCAL_RETRY_THRESHOLD = timedelta(milliseconds=1)
+LOCAL_RETRY_THRESHOLD = timedelta(microseconds=1)
+"""So short that every wait before a retry becomes a timer of the workflow."""
 
 Answer = TypeVar("Answer", bound=BaseModel)
 
