@@ -8,6 +8,9 @@ INSTALLED := $(VENV)/.installed
 PYTEST := $(BIN)/python -m pytest
 PYTEST_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
+# The sandbox loads our modules anew for every workflow: without bytecode it compiles them each time.
+unexport PYTHONDONTWRITEBYTECODE
+
 # ONCE=1 stops the platform once the example completed; ARGS goes to the command that a target calls.
 ONCE ?=
 ARGS ?=
