@@ -97,7 +97,8 @@ def differences_of_tasks(served: Served, run: RunHistory) -> Iterator[str]:
     input_key: Key = (run.start.input_task_name, None)
     for key, found in rows.items():
         found.sort(key=lambda row: row.attempt)
-        if key not in run.tasks and key not in seeds and key != input_key:
+        is_known = key in run.tasks or key in seeds or key == input_key
+        if not is_known and not _is_kept(served.record, found):
             yield f"{_name(*key)}: shown, but it did not run"
     for key, task in run.tasks.items():
         yield from _of_task(_name(*key), rows.get(key, []), task)
@@ -129,6 +130,11 @@ def _pins(record: ExecutionRecord, run: RunHistory) -> Iterator[str]:
         yield f"run number {record.run_number}, but it ran as {run.start.run_number}"
     if not _same(dict(run.start.input), dict(record.input)):
         yield "the input shown is not the one that ran"
+
+
+def _is_kept(record: ExecutionRecord, rows: Sequence[TaskExecutionRecord]) -> bool:
+    """Return whether rows are an earlier generation's, of a task that this one never came to."""
+    return record.mode == "stale" and all(row.generation < record.generation for row in rows)
 
 
 def _of_task(name: str, rows: Sequence[TaskExecutionRecord], task: TaskHistory) -> Iterator[str]:
