@@ -1,5 +1,6 @@
 """Flows per second and latency, against a hand-written workflow on the same server."""
 
+import sys
 from collections.abc import Awaitable, Callable
 from uuid import uuid4
 
@@ -22,8 +23,8 @@ from store.task_executions import TaskExecutionRepository
 
 PAIRS = 11
 AT_ONCE = 16
-BATCH = 96
-ONE_BY_ONE = 15
+BATCH = 64
+ONE_BY_ONE = 9
 
 INPUT: dict[str, JsonValue] = {
     "filename": "note.txt",
@@ -75,6 +76,7 @@ async def _rounds(
     taken: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     for turn in range(PAIRS):
+        sys.stderr.write(f"flows: round {turn + 1} of {PAIRS}\n")
         first = turn % len(names)
         for name in names[first:] + names[:first]:
             taken[name].append(await take(sides[name]))

@@ -67,6 +67,8 @@ async def running() -> AsyncIterator[Platform]:
                 base_url=f"http://{LOOPBACK}:{port}",
                 headers={"X-API-Key": token},
                 timeout=30,
+                # Less than the server's own 5 s, or a connection may close under a request.
+                limits=httpx.Limits(keepalive_expiry=2),
                 trust_env=False,
             )
         )
