@@ -33,6 +33,7 @@ from runtime.shutdown import run_until_signalled, unless_stopped
 from runtime.temporal import connect, worker_runtime, workflow_runner
 from runtime.waiting import once_available
 from store.executions import ExecutionRepository
+from store.expiry import Expiry
 from store.flows import FlowRepository
 from store.indexes import ensure_indexes
 from store.payloads import PayloadRepository
@@ -153,6 +154,7 @@ def _record_activities(
         starter=starter,
         gateway=gateway,
         aftermath=Aftermath(projection),
+        expiry=Expiry(mongo.database),
         payloads=PayloadRepository(mongo.database),
         payload_retention=settings.payload_retention,
     )

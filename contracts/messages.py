@@ -254,4 +254,5 @@ class ReconcileReply(Message):
     started: int = 0
     settled: int = 0
     cancelled: int = 0
+    expired: int = 0
     failed: int = 0

@@ -47,8 +47,6 @@ _WORDS = {
     TaskState.RUNNING: {ProcessingStatus.CANCELLED, ProcessingStatus.FAILED},
 }
 
-_FAILED = ProcessingStatus.FAILED
-
 Key = tuple[str, int | None]
 
 
@@ -259,8 +257,8 @@ def _of_items(
             yield f"{name}: {len(rows)} items shown of {item_count}"
         if not _same(output.output, [row.output for row in rows]):
             yield f"{name}: the output is not the list of its items' outputs"
-    elif ProcessingStatus.FAILED in statuses and output.processing_status is not _FAILED:
-        yield f"{name}: an item failed, but the output is {output.processing_status.value}"
+    elif output.processing_status not in (ProcessingStatus.FAILED, ProcessingStatus.CANCELLED):
+        yield f"{name}: its items have ended, but the output is {output.processing_status.value}"
 
 
 def _same(shown: JsonValue, true: JsonValue) -> bool:

@@ -14,13 +14,17 @@ from flows.errors import EngineError, UnavailableError
 from operations.aftermath import Aftermath
 from operations.starting import Starter
 from runtime.gateway import Described, Gateway
+from store.clock import now
 from store.executions import ExecutionRepository
+from store.expiry import Expiry
 from store.models import ExecutionRecord, ExecutionStatus
 from store.payloads import PayloadRepository
 
 logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 8
+MAX_EXPIRING_FLOWS = 100
+SYSTEM = "system"
 
 
 class Finding(StrEnum):
@@ -43,6 +47,7 @@ class Reconciler:
         starter: Starter,
         gateway: Gateway,
         aftermath: Aftermath,
+        expiry: Expiry,
         payloads: PayloadRepository,
         payload_retention: timedelta,
     ) -> None:
@@ -55,6 +60,8 @@ class Reconciler:
         self._starter = starter
         self._gateway = gateway
         self._aftermath = aftermath
+        self._expiry = expiry
+        self._expired_up_to = ""
         self._payloads = payloads
         self._payload_retention = payload_retention
 
@@ -62,7 +69,8 @@ class Reconciler:
         """Look at the open executions whose last look is the longest ago.
 
         An execution that cannot be put right is logged and left for the next round; the others go
-        on. Payloads that no history needs any more are deleted, a bounded number in each round.
+        on. Afterwards executions are deleted that their flow keeps no longer, and payloads that no
+        history needs any more, a bounded number in each round.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
@@ -78,11 +86,29 @@ class Reconciler:
         await self._payloads.delete_expired(self._payload_retention)
         return ReconcileReply(
             looked_at=len(found),
+            expired=await self._expire(call.limit),
             started=found.count(Finding.STARTED),
             settled=found.count(Finding.SETTLED),
             cancelled=found.count(Finding.CANCELLED),
             failed=found.count(Finding.FAILED),
         )
+
+    async def _expire(self, limit: int) -> int:
+        """Delete executions that ended too long ago, for some flows at a time, one after another.
+
+        Returns:
+            How many were deleted.
+        """
+        flows = await self._expiry.flows(after=self._expired_up_to, limit=MAX_EXPIRING_FLOWS)
+        self._expired_up_to = flows[-1].id if len(flows) == MAX_EXPIRING_FLOWS else ""
+        count = 0
+        for flow in flows:
+            for expired in await self._expiry.executions(flow, now(), limit - count):
+                await self._executions.delete(expired.organization_id, expired.id, SYSTEM)
+                count += 1
+            if count >= limit:
+                break
+        return count
 
     async def _safely(self, record: ExecutionRecord) -> Finding:
         try:

@@ -14,6 +14,7 @@ from store.documents import EXECUTION_VALUES, execution_record
 from store.execution_lists import list_executions
 from store.faults import guarded
 from store.indexes import EXECUTIONS_OPEN
+from store.leftovers import Leftovers
 from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, ProcessingStatus
 from store.rows import REPORTED, SYSTEM
 from store.starts import Start, Starts
@@ -35,6 +36,7 @@ class ExecutionRepository:
         self._executions: Any = database[collections.EXECUTIONS]
         self._counters: Any = database[collections.FLOW_COUNTERS]
         self._values = Values(database)
+        self._leftovers = Leftovers(database)
         self._creation = Creation(database, self._values)
         self._starts = Starts(database, self._values)
         self._task_executions: Any = database[collections.TASK_EXECUTIONS]
@@ -159,6 +161,7 @@ class ExecutionRepository:
         status: ExecutionStatus,
     ) -> bool:
         """Close a generation that was never stamped as started; False if it was, or is closed."""
+        await self._leftovers.abandon(flow_execution_id, generation)
         at = now()
         written = await self._executions.update_one(
             {

@@ -16,6 +16,7 @@ from flows.errors import (
 from store import collections
 from store.clock import now
 from store.documents import FLOW_VALUES, VERSION_VALUES, flow_record
+from store.expiry import ttl_seconds
 from store.faults import guarded
 from store.flow_lists import FlowLists
 from store.models import FlowQuery, FlowRecord, Page
@@ -57,6 +58,7 @@ class FlowRepository:
             "visibility": encode(record.visibility),
             "status": record.status,
             "settings": encode(cast("JsonValue", record.settings)),
+            "ttl_seconds": ttl_seconds(cast("JsonValue", record.settings)),
             "tags": record.tags,
             "latest_version": record.version,
             "task_count": _task_count(record.definition),
@@ -156,6 +158,8 @@ class FlowRepository:
         fields = {
             name: encode(value) if name in _ENCODED else value for name, value in known.items()
         }
+        if "settings" in known:
+            fields["ttl_seconds"] = ttl_seconds(known["settings"])
         if fields.get("tags", ()) is None:
             fields["tags"] = []
         try:

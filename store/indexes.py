@@ -20,6 +20,7 @@ EXECUTIONS_BY_UPDATED = "by_flow_status_updated"
 EXECUTIONS_BY_TAG_CREATED = "by_flow_tag_created"
 EXECUTIONS_BY_TAG_UPDATED = "by_flow_tag_updated"
 EXECUTIONS_OPEN = "open_by_check"
+EXECUTIONS_CLOSED = "kept_by_flow_closed"
 EXECUTIONS_KEEPING_PAYLOADS = "keeping_payloads_by_close"
 ROWS_BY_IDX = "live_by_idx"
 ROWS_BY_ITEM = "live_by_item"
@@ -37,6 +38,7 @@ FLOWS_BY_CREATED = "live_by_created"
 FLOWS_BY_UPDATED = "live_by_updated"
 FLOWS_BY_DISPLAY_NAME = "live_by_display_name"
 FLOWS_BY_TAG = "live_by_tag"
+FLOWS_EXPIRING = "expiring"
 VERSIONS_BY_NUMBER = "by_number"
 VERSIONS_FAVOURITE = "favourites_by_number"
 
@@ -82,6 +84,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             only=_TAGGED,
         ),
         _index(EXECUTIONS_OPEN, "checked_at", only={"is_open": True}),
+        _index(
+            EXECUTIONS_CLOSED,
+            *("organization_id", "flow_id", "closed_at"),
+            only={"is_open": False, "deleted_at": None},
+        ),
         _index(EXECUTIONS_KEEPING_PAYLOADS, "closed_at", only={"keeps_payloads": True}),
     ],
     collections.TASK_EXECUTIONS: [
@@ -123,6 +130,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(FLOWS_BY_UPDATED, "organization_id", "-updated_at", "-_id", only=_KEPT),
         _index(FLOWS_BY_DISPLAY_NAME, "organization_id", "-display_name", "-_id", only=_KEPT),
         _index(FLOWS_BY_TAG, "organization_id", "tags", only=_KEPT),
+        _index(FLOWS_EXPIRING, "_id", "ttl_seconds", only={"ttl_seconds": {"$gt": 0}}),
     ],
     collections.FLOW_VERSIONS: [
         _index(VERSIONS_BY_NUMBER, "organization_id", "flow_id", "-version"),

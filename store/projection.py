@@ -1,6 +1,6 @@
 """Projection: what running tasks report, and what workflows settle, written into the read model.
 
-Source: docs/ARCHITECTURE.md, "The read model".
+Source: docs/ARCHITECTURE.md, "The life of a flow execution".
 """
 
 import asyncio
@@ -23,6 +23,7 @@ from store.clock import now, stored
 from store.execution_writer import ExecutionWriter
 from store.faults import guarded
 from store.fence import Fence, Fences, superseded
+from store.leftovers import Leftovers
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
 from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
@@ -42,6 +43,7 @@ class Projection:
         self._rows = RowWriter(database)
         self._outputs = OutputIndex(database)
         self._executions = ExecutionWriter(database)
+        self._leftovers = Leftovers(database)
         self._settling = Settling(
             database, self._fences, self._rows, self._outputs, self._executions, self._values
         )
@@ -162,6 +164,21 @@ class Projection:
             self._outputs.ensure(context, [_shape(row)]),
             self._progress(context, fence),
         )
+        if row.rank == RUNNING:
+            await self._ensure_still_wanted(row)
+
+    async def _ensure_still_wanted(self, row: RowWrite) -> None:
+        """Look at the fence again, now that the row is there to be seen by whoever closes.
+
+        Raises:
+            ExecutionSupersededError: It was closed, or run again, while the row was written; the
+                row is hidden, since the attempt will not do anything.
+        """
+        context = row.context
+        fence = await self._fences.of(context)
+        if fence is None or not fence.admits(context):
+            await self._leftovers.withdraw(context, row.task_name, row.item, row.attempt)
+            raise superseded(context)
 
     async def _progress(self, context: RunContext, fence: Fence) -> None:
         """Move an execution that only just runs to ``in_progress``: a task was dispatched."""

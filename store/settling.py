@@ -29,6 +29,7 @@ from store.clock import now, stored
 from store.execution_writer import ExecutionWriter
 from store.fence import Fence, Fences, superseded
 from store.identity import task_execution_id
+from store.leftovers import Leftovers
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
 from store.row_look import Known, RowLook
@@ -57,6 +58,8 @@ class _Plan:
     shapes: list[Shape] = field(default_factory=list)
     aggregates: list[TaskSettlement] = field(default_factory=list)
     skipped: list[str] = field(default_factory=list)
+    cancelled: list[TaskSettlement] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
 
 
 class Settling:
@@ -76,6 +79,7 @@ class Settling:
         self._rows: Any = database[collections.TASK_EXECUTIONS]
         self._fences = fences
         self._look = RowLook(database)
+        self._leftovers = Leftovers(database)
         self._execution_writer = executions
         self._writer = rows
         self._outputs = outputs
@@ -98,12 +102,15 @@ class Settling:
         if fence is None or not fence.is_of(context):
             return SettleExecutionReply(superseded=True)
         if not fence.is_open and not _is_revised(fence, call):
+            if fence.has_settled(context):
+                await self._leftovers.sweep(call)
             return SettleExecutionReply(superseded=fence.started_generation < context.generation)
         missing = await self._settle(context, fence, call.tasks, known)
         if missing:
             return SettleExecutionReply(missing=missing)
         await self._tidy(call, fence, known)
         await self._close(call, fence)
+        await self._leftovers.sweep(call)
         return SettleExecutionReply()
 
     async def _read(
@@ -133,6 +140,8 @@ class Settling:
             self._outputs.ensure(context, plan.shapes),
             *(self._close_iteration(context, task) for task in plan.aggregates),
             self._hide(context, plan.skipped),
+            self._leftovers.cancel(context, plan.cancelled),
+            self._leftovers.confirm(plan.said),
         )
         return plan.missing
 
@@ -151,10 +160,14 @@ class Settling:
         elif task.state is TaskState.SKIPPED:
             plan.skipped.append(task.task_name)
         elif task.state in _ENDED:
-            held = known.by_id.get(_row_id(context, task))
-            if task.state is TaskState.CANCELLED and task.attempt is None and held is None:
+            if task.state is TaskState.CANCELLED and task.attempt is None:
+                plan.cancelled.append(task)
                 return
-            if not _is_said(task, held, known):
+            held = known.by_id.get(_row_id(context, task))
+            is_said = _is_said(task, held, known)
+            if is_said and task.item is not None and held is not None:
+                plan.said.append(held["_id"])
+            if not is_said:
                 output = await self._output(context, fence, task)
                 if output is _MISSING:
                     plan.missing.append(position)
@@ -276,7 +289,7 @@ class Settling:
             await self._discard_older(context)
         if known.open:
             at = now()
-            closing = lost_fields(at)
+            closing = {**lost_fields(at), "rank": SETTLED}
             if call.status == ExecutionStatus.CANCELLED.value:
                 closing |= {"status": ProcessingStatus.CANCELLED.value, "error": None}
             await self._rows.bulk_write(

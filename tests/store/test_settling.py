@@ -10,7 +10,7 @@ from contracts.messages import SettleTasksCall, TaskError, TaskState
 from flows.canonical import digest
 from flows.errors import ExecutionSupersededError
 from store.models import ExecutionStatus, ProcessingStatus
-from store.rows import REPORTED, SETTLED
+from store.rows import SETTLED
 from tests.support.stores import AUTHOR, ORGANIZATION, Running, Stores, said
 
 
@@ -279,7 +279,7 @@ async def test_items_are_settled_by_whoever_ran_them(run: Running) -> None:
     assert reply.missing == []
     assert (await run.output("t")).output == ["a", "b", "c"]
     ranks = {(row.item, row.attempt): row.rank for row in await run.rows(task_name="t")}
-    assert (ranks[0, 1], ranks[1, 1], ranks[2, 2]) == (REPORTED, SETTLED, SETTLED)
+    assert (ranks[0, 1], ranks[1, 1], ranks[2, 2]) == (SETTLED, SETTLED, SETTLED)
 
 
 async def test_an_iteration_over_nothing_is_complete_and_empty(run: Running) -> None:

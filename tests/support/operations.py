@@ -22,6 +22,7 @@ from operations.truth import TruthCheck
 from runtime.gateway import Described, Gateway
 from store.audit import Audit
 from store.executions import ExecutionRepository
+from store.expiry import Expiry
 from store.flows import FlowRepository
 from store.indexes import ensure_indexes
 from store.models import ExecutionRecord
@@ -128,6 +129,7 @@ async def operations_on(
             starter=starter,
             gateway=gateway,
             aftermath=Aftermath(projection),
+            expiry=Expiry(database),
             payloads=PayloadRepository(database),
             payload_retention=timedelta(days=7),
         ),
