@@ -347,10 +347,13 @@ def _is_revised(fence: Fence, call: SettleExecutionCall) -> bool:
     """Return whether a run that settled ended otherwise after all.
 
     Temporal throws a run's last workflow task away if a cancellation came while it was under way:
-    the outcome that it had settled never was. What a person did to the execution since stands.
+    the outcome that it had settled never was. What a person did to the execution since stands. Of
+    one that was deleted since, nobody knows how it had ended: its rows are settled once more.
     """
     was_ours = fence.started_generation == call.context.generation
-    return was_ours and fence.status in _ENDINGS and fence.status.value != call.status
+    is_hidden = fence.status is ExecutionStatus.DELETED
+    is_other = fence.status in _ENDINGS and fence.status.value != call.status
+    return was_ours and (is_hidden or is_other)
 
 
 def _attempt(task: TaskSettlement) -> int:

@@ -53,3 +53,15 @@ async def test_results_of_earlier_generations_stay_where_a_run_never_came(
     )
 
     assert (await again.row("t")).output == 1
+
+
+async def test_a_deleted_execution_is_settled_otherwise_as_well(run: Running) -> None:
+    await run.close("t", output=1, executor="format_data")
+    await run.settle(said("in", output={"a": 1}), said("t", output=1, attempt=1))
+    await run.stores.executions.delete(ORGANIZATION, run.id, "person")
+
+    reply = await run.settle(said("in", output={"a": 1}), status="cancelled", unreached=["t"])
+
+    assert not reply.superseded
+    assert (await run.record()).status is ExecutionStatus.DELETED
+    assert {row.task_name for row in await run.rows()} == {"in"}
