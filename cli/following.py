@@ -16,6 +16,7 @@ from flows.model import Flow
 from flows.parse import parse_definition
 
 _SHORTEST_PAUSE = 0.2
+_LONGEST_PAUSE = 2.0
 _SHARE_OF_TIME = 4
 
 
@@ -68,8 +69,9 @@ def follow(client: Client, execution: Execution, view: View) -> Snapshot:
         view.show(latest)
         if latest.is_final:
             return latest
-        # An execution of many thousand rows is asked for less often.
-        time.sleep(max(_SHORTEST_PAUSE, _SHARE_OF_TIME * (time.monotonic() - begun)))
+        # An execution of many thousand rows is asked for less often; one whose API was away is not.
+        share = _SHARE_OF_TIME * (time.monotonic() - begun)
+        time.sleep(min(max(_SHORTEST_PAUSE, share), _LONGEST_PAUSE))
 
 
 def look(client: Client, execution: Execution) -> Snapshot:

@@ -399,6 +399,8 @@ async def test_ctrl_c_cancels_if_wanted(
     flow = written(tmp_path, a_definition(an_effect("call", receiver, "/slow", "form")))
     async with on_a_terminal("run", flow, "--input", given, variables=reaching) as terminal:
         await eventually(lambda: receiver.arrived("/slow"), 20, saying="the effect runs")
+        # The effect may begin before the command has its answer, and so something to ask about.
+        await terminal.shows(" v1 #")
         terminal.interrupt()
         await terminal.shows("Cancel execution")
         terminal.types("y")
@@ -422,6 +424,8 @@ async def test_ctrl_c_leaves_the_execution_if_wanted(
     flow = written(tmp_path, a_definition(an_effect("call", receiver, "/slow", "form")))
     async with on_a_terminal("run", flow, "--input", given, variables=reaching) as terminal:
         await eventually(lambda: receiver.arrived("/slow"), 20, saying="the effect runs")
+        # The effect may begin before the command has its answer, and so something to ask about.
+        await terminal.shows(" v1 #")
         terminal.interrupt()
         await terminal.shows("Cancel execution")
         terminal.types(answer)
