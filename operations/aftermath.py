@@ -12,7 +12,7 @@ from contracts.messages import (
     TaskState,
 )
 from runtime.gateway import Described, RunStatus
-from runtime.history import RunHistory, TaskHistory
+from runtime.run_history import RunHistory, TaskHistory
 from store.models import ExecutionRecord, ExecutionStatus
 from store.projection import Projection
 from workflows.failures import task_error
@@ -49,6 +49,7 @@ class Aftermath:
         status, error = _verdict(record, described, run)
         context = context_of(record)
         words = list(settlements(run)) if run is not None else []
+        untouched = _untouched(run)
         for chunk in _chunks(words):
             await self._projection.settle_tasks(SettleTasksCall(context=context, tasks=chunk))
         await self._projection.settle_execution(
@@ -57,7 +58,8 @@ class Aftermath:
                 status=status.value,
                 error=error,
                 failed_task=_failed_task(words),
-                skipped=_untouched(run),
+                skipped=untouched if status is ExecutionStatus.COMPLETED else [],
+                unreached=[] if status is ExecutionStatus.COMPLETED else untouched,
             )
         )
 

@@ -5,41 +5,22 @@ Pure: it is given both sides. The history is right.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from pydantic import JsonValue
 
 from contracts.messages import Seed, TaskState
 from flows.canonical import digest
 from operations.aftermath import attempt_that_ended
-from runtime.gateway import Described, RunStatus
-from runtime.history import RunHistory, TaskHistory
+from operations.standing import Served, shown_name
+from runtime.run_history import RunHistory, TaskHistory
 from store.models import (
     ExecutionRecord,
-    ExecutionStatus,
     ProcessingStatus,
     TaskExecutionRecord,
     TaskOutputRecord,
 )
 from workflows.failures import is_superseded, task_error
 
-_ENDS = {
-    RunStatus.COMPLETED: {
-        ExecutionStatus.COMPLETED,
-        ExecutionStatus.EDITED,
-        ExecutionStatus.STALE,
-    },
-    RunStatus.FAILED: {ExecutionStatus.FAILED, ExecutionStatus.STALE},
-    RunStatus.CANCELLED: {ExecutionStatus.CANCELLED},
-    RunStatus.TERMINATED: {ExecutionStatus.FAILED, ExecutionStatus.CANCELLED},
-    RunStatus.TIMED_OUT: {ExecutionStatus.FAILED, ExecutionStatus.CANCELLED},
-}
-_OPEN = {
-    ProcessingStatus.QUEUED,
-    ProcessingStatus.RUNNING,
-    ProcessingStatus.AWAITING_INPUT,
-    ProcessingStatus.CANCEL_REQUESTED,
-}
 _WORDS = {
     TaskState.COMPLETED: {ProcessingStatus.COMPLETED},
     TaskState.FAILED: {ProcessingStatus.FAILED},
@@ -48,41 +29,6 @@ _WORDS = {
 }
 
 Key = tuple[str, int | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Served:
-    """What the read model holds of one execution.
-
-    Attributes:
-        rows: Its visible task executions.
-        outputs: Its visible task outputs.
-    """
-
-    record: ExecutionRecord
-    rows: Sequence[TaskExecutionRecord]
-    outputs: Sequence[TaskOutputRecord]
-
-
-def differences_of_status(served: Served, described: Described | None) -> Iterator[str]:
-    """Yield where the execution's status is not what Temporal says about its current run."""
-    record = served.record
-    if record.is_open:
-        if described is None:
-            yield "open, but Temporal knows no workflow"
-        elif not described.is_running:
-            yield f"open, but its workflow is {described.status.value}"
-        return
-    if described is not None and described.is_running:
-        yield f"closed as {record.status.value}, but its workflow runs"
-    elif described is not None and not _agree(record, described.status):
-        yield f"status {record.status.value}, but its workflow is {described.status.value}"
-    for row in served.rows:
-        if row.processing_status in _OPEN:
-            yield f"{_name(row.task_name, row.item)}: left {row.processing_status.value}"
-    for output in served.outputs:
-        if output.processing_status in _OPEN:
-            yield f"{output.task_name}: output left {output.processing_status.value}"
 
 
 def differences_of_tasks(served: Served, run: RunHistory) -> Iterator[str]:
@@ -97,28 +43,15 @@ def differences_of_tasks(served: Served, run: RunHistory) -> Iterator[str]:
         found.sort(key=lambda row: row.attempt)
         is_known = key in run.tasks or key in seeds or key == input_key
         if not is_known and not _is_kept(served.record, found):
-            yield f"{_name(*key)}: shown, but it did not run"
+            yield f"{shown_name(*key)}: shown, but it did not run"
     for key, task in run.tasks.items():
-        yield from _of_task(_name(*key), rows.get(key, []), task)
+        yield from _of_task(shown_name(*key), rows.get(key, []), task)
     for key, seed in seeds.items():
         if key not in run.tasks and key in rows:
-            yield from _of_reused(_name(*key), rows[key], seed)
+            yield from _of_reused(shown_name(*key), rows[key], seed)
     yield from _of_input(rows.get(input_key, []), run)
     yield from _positions(rows, run)
     yield from _of_outputs(served.outputs, rows, run)
-
-
-def _agree(record: ExecutionRecord, status: RunStatus) -> bool:
-    """Return whether a closed execution's status can come from a run that ended so.
-
-    Whatever became of a workflow that started although nobody wanted it any more is no matter.
-    """
-    if record.status is ExecutionStatus.DELETED:
-        return True
-    was_unwanted = record.started_generation < record.generation
-    if was_unwanted and record.status is ExecutionStatus.CANCELLED:
-        return True
-    return record.status in _ENDS.get(status, set())
 
 
 def _pins(record: ExecutionRecord, run: RunHistory) -> Iterator[str]:
@@ -195,7 +128,7 @@ def _positions(rows: dict[Key, list[TaskExecutionRecord]], run: RunHistory) -> I
         for row in found:
             idx = row.task_execution_idx
             if idx in taken[task_name]:
-                yield f"{_name(task_name, item)}: index {idx} stands twice"
+                yield f"{shown_name(task_name, item)}: index {idx} stands twice"
             taken[task_name].add(idx)
             if item is None and idx != row.attempt - 1:
                 yield f"{task_name}: attempt {row.attempt} has index {idx}"
@@ -204,7 +137,7 @@ def _positions(rows: dict[Key, list[TaskExecutionRecord]], run: RunHistory) -> I
                 continue
             is_first = row.attempt == 1
             if idx != item if is_first else idx < item_count:
-                yield f"{_name(task_name, item)}: attempt {row.attempt} has index {idx}"
+                yield f"{shown_name(task_name, item)}: attempt {row.attempt} has index {idx}"
 
 
 def _of_outputs(
@@ -263,7 +196,3 @@ def _of_items(
 
 def _same(shown: JsonValue, true: JsonValue) -> bool:
     return shown == true or digest(shown) == digest(true)
-
-
-def _name(task_name: str, item: int | None) -> str:
-    return task_name if item is None else f"{task_name}#{item}"

@@ -1,12 +1,10 @@
 """Use cases of flows and their versions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from uuid import uuid4
 
 from pydantic import JsonValue
 
-from flows.errors import Fault, InvalidError
+from flows.errors import InvalidError
 from flows.parse import accepted
 from flows.shapes import with_task, without_expansions
 from operations.access import FlowAccess
@@ -21,7 +19,7 @@ from operations.expansion import (
     ordered_names,
     report_on,
 )
-from store.clock import now
+from operations.flow_views import FlowView, NewFlow, checked_changes, first_version
 from store.flows import FlowRepository
 from store.models import FlowQuery, FlowRecord, Page, TaskOutputRecord
 from store.task_outputs import TaskOutputRepository
@@ -29,39 +27,6 @@ from store.task_outputs import TaskOutputRepository
 __all__ = ["DefinitionReport", "Expansions", "FlowView", "Flows", "NewFlow"]
 
 NOTHING_MORE = Expansions()
-
-_CHANGEABLE = frozenset({"display_name", "description", "visibility", "settings", "status", "tags"})
-_NEVER_NULL = frozenset({"display_name", "status", "tags"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewFlow:
-    """What an author sends to create a flow."""
-
-    display_name: str
-    definition: dict[str, JsonValue]
-    description: str | None = None
-    visibility: JsonValue = None
-    settings: dict[str, JsonValue] | None = None
-    tags: list[str] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FlowView:
-    """A flow version as it is shown.
-
-    Attributes:
-        definition: The stored definition with the expansions asked for.
-        task_names: A topological order; None unless asked, or if there is none.
-        validation_errors: Everything wrong with the definition; None unless asked.
-    """
-
-    record: FlowRecord
-    definition: dict[str, JsonValue]
-    executions_count: int = 0
-    latest_version_executions_count: int | None = None
-    task_names: list[str] | None = None
-    validation_errors: list[Fault] | None = None
 
 
 class Flows:
@@ -96,7 +61,7 @@ class Flows:
         """
         caller.require(Role.PUBLISHER, "create flows")
         accepted(new.definition)
-        record = await self._repository.create(_first_version(caller, new))
+        record = await self._repository.create(first_version(caller, new))
         return await self._view(record, expansions)
 
     async def get(
@@ -139,7 +104,7 @@ class Flows:
         """
         await self._access.authored(caller, flow_id)
         record = await self._repository.patch(
-            caller.organization_id, flow_id, _checked(changes), caller.modified_by
+            caller.organization_id, flow_id, checked_changes(changes), caller.modified_by
         )
         return await self._view(record, expansions)
 
@@ -328,39 +293,3 @@ class Flows:
             task_names=ordered_names(flow) if asked.ordered_task_names else None,
             validation_errors=faults_of(record.definition) if asked.validation_errors else None,
         )
-
-
-def _first_version(caller: Caller, new: NewFlow) -> FlowRecord:
-    at = now()
-    return FlowRecord(
-        id=str(uuid4()),
-        organization_id=caller.organization_id,
-        created_at=at,
-        updated_at=at,
-        modified_by=caller.modified_by,
-        created_by=caller.user_id,
-        display_name=new.display_name,
-        description=new.description,
-        visibility=new.visibility,
-        status="draft",
-        settings=new.settings,
-        tags=list(dict.fromkeys(new.tags)),
-        version=1,
-        is_latest=True,
-        definition=without_expansions(new.definition),
-    )
-
-
-def _checked(changes: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
-    """Return the changes to store; unknown keys are ignored.
-
-    Raises:
-        InvalidError: A status that is none, or null where a value is needed.
-    """
-    wanted = {key: value for key, value in changes.items() if key in _CHANGEABLE}
-    for key in _NEVER_NULL & wanted.keys():
-        if wanted[key] is None:
-            raise InvalidError(f"{key} cannot be null")
-    if wanted.get("status", "draft") not in ("draft", "published"):
-        raise InvalidError("status is draft or published", status=wanted["status"])
-    return wanted

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 from contracts.names import flow_workflow_id
-from operations.comparison import Served, differences_of_status, differences_of_tasks
+from operations.comparison import differences_of_tasks
+from operations.standing import Served, differences_of_status
 from runtime.gateway import Gateway
 from store.audit import Audit
 from store.models import ExecutionRecord, ExecutionStatus

@@ -1,8 +1,6 @@
 """All that we ask of Temporal: start, cancel, describe, query; and what it answers, translated."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -11,13 +9,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
 from temporalio.client import (
     Client,
-    Schedule,
-    ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
-    ScheduleIntervalSpec,
-    ScheduleOverlapPolicy,
-    SchedulePolicy,
-    ScheduleSpec,
     ScheduleUpdate,
     ScheduleUpdateInput,
     WorkflowExecutionStatus,
@@ -32,7 +24,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.messages import FlowExecutionStart, ReconcileCall, TaskView
+from contracts.messages import FlowExecutionStart, TaskView
 from contracts.names import (
     FLOW_EXECUTION,
     FLOW_EXECUTION_ID,
@@ -40,21 +32,20 @@ from contracts.names import (
     FLOW_VERSION,
     INTERACTIVE_WORKFLOW_ID,
     ORGANIZATION_ID,
-    RECONCILIATION,
     RECONCILIATION_SCHEDULE,
     TASK_STATES,
     flow_workflow_id,
 )
 from flows.errors import TemporalUnavailableError
 from runtime.flow_details import flow_details
-from runtime.history import HistoryReader, RunHistory
+from runtime.history import HistoryReader
+from runtime.reconciliation_schedule import reconciliation
+from runtime.rpc_faults import RequestRefusedError, WorkflowNotFoundError, translated
+from runtime.run_history import RunHistory
 
 RPC_TIMEOUT = timedelta(seconds=2)
-CALL_TIMEOUT = timedelta(seconds=3)
 HEALTH_TIMEOUT = timedelta(seconds=1)
 HISTORY_TIMEOUT = timedelta(seconds=30)
-CATCH_UP_WINDOW = timedelta(seconds=30)
-RECONCILIATION_TIMEOUT = timedelta(minutes=10)
 MAX_SUMMARY_BYTES = 200
 
 _KEYWORD = SearchAttributeKey.for_keyword
@@ -131,15 +122,15 @@ class Gateway:
         """
         try:
             return await self._start(start)
-        except _RefusedError:
+        except RequestRefusedError:
             await self.ensure_search_attributes()
         try:
             return await self._start(start)
-        except _RefusedError as error:
+        except RequestRefusedError as error:
             raise TemporalUnavailableError("Temporal refuses the start") from error
 
     async def _start(self, start: FlowExecutionStart) -> str:
-        async with _translated():
+        async with translated():
             try:
                 handle = await self._client.start_workflow(
                     FLOW_EXECUTION,
@@ -160,31 +151,31 @@ class Gateway:
     async def cancel(self, workflow_id: str) -> bool:
         """Ask a workflow to stop; False if there is none by that id."""
         try:
-            async with _translated():
+            async with translated():
                 await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_TIMEOUT)
-        except _WorkflowNotFoundError:
+        except WorkflowNotFoundError:
             return False
         return True
 
     async def terminate(self, workflow_id: str, reason: str) -> bool:
         """End a workflow on the spot; False if there is none, or it has ended already."""
         try:
-            async with _translated():
+            async with translated():
                 await self._client.get_workflow_handle(workflow_id).terminate(
                     reason=reason, rpc_timeout=RPC_TIMEOUT
                 )
-        except _WorkflowNotFoundError:
+        except WorkflowNotFoundError:
             return False
         return True
 
     async def describe(self, workflow_id: str) -> Described | None:
         """Return the current run of a workflow, None if Temporal knows none."""
         try:
-            async with _translated():
+            async with translated():
                 found = await self._client.get_workflow_handle(workflow_id).describe(
                     rpc_timeout=RPC_TIMEOUT
                 )
-        except _WorkflowNotFoundError:
+        except WorkflowNotFoundError:
             return None
         assert found.status is not None  # noqa: S101 - the server always says it
         return Described(
@@ -199,25 +190,25 @@ class Gateway:
     async def task_states(self, workflow_id: str) -> list[TaskView] | None:
         """Return where each task stands, in definition order; None if Temporal knows none."""
         try:
-            async with _translated():
+            async with translated():
                 views: list[TaskView] = await self._client.get_workflow_handle(workflow_id).query(
                     TASK_STATES, result_type=list[TaskView], rpc_timeout=RPC_TIMEOUT
                 )
-        except _WorkflowNotFoundError:
+        except WorkflowNotFoundError:
             return None
         return views
 
     async def history(self, workflow_id: str, run_id: str | None = None) -> RunHistory | None:
         """Return what a workflow's history says about its tasks; None if Temporal knows none."""
         try:
-            async with _translated(HISTORY_TIMEOUT):
+            async with translated(HISTORY_TIMEOUT):
                 return await self._histories.read(workflow_id, run_id)
-        except _WorkflowNotFoundError:
+        except WorkflowNotFoundError:
             return None
 
     async def ensure_search_attributes(self) -> None:
         """Create those of our search attributes that the namespace lacks."""
-        async with _translated():
+        async with translated():
             for name, value_type in SEARCH_ATTRIBUTES.items():
                 await self._ensure_search_attribute(name, value_type)
 
@@ -241,8 +232,8 @@ class Gateway:
         Rounds missed while everything was down are not made up for: one round sees it all.
         """
         schedule_id = f"{RECONCILIATION_SCHEDULE}:{self._task_queue}"
-        schedule = self._reconciliation(schedule_id, every)
-        async with _translated():
+        schedule = reconciliation(schedule_id, self._task_queue, every)
+        async with translated():
             try:
                 await self._client.create_schedule(
                     schedule_id, schedule, trigger_immediately=True, rpc_timeout=RPC_TIMEOUT
@@ -258,22 +249,6 @@ class Gateway:
             await handle.update(replaced, rpc_timeout=RPC_TIMEOUT)
             await handle.trigger(rpc_timeout=RPC_TIMEOUT)
 
-    def _reconciliation(self, schedule_id: str, every: timedelta) -> Schedule:
-        return Schedule(
-            action=ScheduleActionStartWorkflow(
-                RECONCILIATION,
-                ReconcileCall(),
-                id=schedule_id,
-                task_queue=self._task_queue,
-                execution_timeout=RECONCILIATION_TIMEOUT,
-                static_summary="compares open executions with Temporal",
-            ),
-            spec=ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)]),
-            policy=SchedulePolicy(
-                overlap=ScheduleOverlapPolicy.SKIP, catchup_window=CATCH_UP_WINDOW
-            ),
-        )
-
     async def is_healthy(self) -> bool:
         """Return whether the server answers within a second."""
         try:
@@ -281,39 +256,6 @@ class Gateway:
                 return await self._client.service_client.check_health(timeout=HEALTH_TIMEOUT)
         except (RPCError, RuntimeError, TimeoutError):
             return False
-
-
-class _WorkflowNotFoundError(Exception):
-    """No workflow by that id, or it has ended; never leaves this module."""
-
-
-class _RefusedError(Exception):
-    """Temporal finds the request wrong; never leaves this module."""
-
-
-@asynccontextmanager
-async def _translated(limit: timedelta = CALL_TIMEOUT) -> AsyncIterator[None]:
-    """Turn what the client raises into our errors, and bound the whole call.
-
-    The client's own deadline covers neither connecting nor the retries that it makes inside.
-    """
-    try:
-        async with asyncio.timeout(limit.total_seconds()):
-            yield
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND:
-            raise _WorkflowNotFoundError from error
-        if error.status is RPCStatusCode.INVALID_ARGUMENT:
-            raise _RefusedError from error
-        raise TemporalUnavailableError(
-            "Temporal does not answer", status=error.status.name
-        ) from error
-    except TimeoutError as error:
-        raise TemporalUnavailableError("Temporal does not answer in time") from error
-    except RuntimeError as error:
-        if not str(error).startswith("Failed client connect"):
-            raise
-        raise TemporalUnavailableError("Temporal does not answer") from error
 
 
 def summary(flow_name: str, flow_version: int, run_number: int) -> str:

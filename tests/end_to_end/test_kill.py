@@ -16,6 +16,7 @@ from tests.support.receiver import Receiver, receiving
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
 
 RUNS_AGAIN_WITHIN_SECONDS = 15
+QUICKLY_SECONDS = 5
 
 
 @pytest.fixture(scope="module")
@@ -192,18 +193,37 @@ async def test_an_execution_created_while_temporal_is_down_runs_once_it_is_back(
 ) -> None:
     flow = a_flow(an_effect("call", receiver, "/call", "form"))
     flow_id = await processes.create_flow(f"flow {uuid4()}", flow)
-    processes.freeze("temporal")
-    try:
-        execution_id = await processes.start(flow_id, INPUT)
+    async with processes.nothing_restarted():
+        killed = processes.kill("temporal")
+        async with asyncio.timeout(QUICKLY_SECONDS):
+            execution_id = await processes.start(flow_id, INPUT)
         assert (await processes.execution(execution_id))["status"] == "queued"
-    finally:
-        processes.thaw("temporal")
 
     execution = await processes.finished(execution_id)
 
     assert execution["status"] == "completed"
     assert len(receiver.keys["/call"]) == 1
+    await processes.await_back("temporal", killed)
     await assert_all_is_true(processes)
+
+
+async def test_while_the_store_is_down_callers_are_told_so_quickly(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    flow_id = await processes.create_flow(f"flow {uuid4()}", a_flow(a_note("note", "form")))
+    body: Json = {"flow_id": flow_id, "input": INPUT}
+    async with processes.nothing_restarted():
+        killed = processes.kill("mongod")
+        async with asyncio.timeout(QUICKLY_SECONDS):
+            answer = await processes.http.post("/api/flow-executions", json=body)
+
+    assert answer.status_code == httpx.codes.SERVICE_UNAVAILABLE
+    assert answer.json()["error"]["code"] == "unavailable"
+    assert answer.json()["request_id"] == answer.headers["X-Request-ID"]
+    await processes.await_back("mongod", killed)
+    await processes.await_healthy()
+    listed = await processes.http.get("/api/flow-executions", params={"flow_id": flow_id})
+    assert listed.json() == []
 
 
 async def test_a_killed_temporal_loses_nothing(

@@ -10,7 +10,7 @@ from temporalio.client import Client, WorkflowFailureError
 from contracts.messages import TaskCall, TaskState
 from flows.model import RetryPolicy, Task
 from runtime.gateway import Gateway
-from runtime.history import RunHistory
+from runtime.run_history import RunHistory
 from tests.support.engine import Engine, Handle, a_flow, effect, instant, running_engine
 from tests.support.eventually import eventually
 from tests.support.recording_worker import failure
