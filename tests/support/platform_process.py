@@ -58,7 +58,8 @@ class PlatformProcess:
 
     def log(self, part: str) -> str:
         """Return the end of what a part wrote."""
-        path = self._data_dir / "logs" / f"{part}.log"
+        of_itself = self._ready_file.with_name("up.log")
+        path = of_itself if part == "up" else self._data_dir / "logs" / f"{part}.log"
         return path.read_text(errors="replace")[-4_000:] if path.exists() else ""
 
     @property
