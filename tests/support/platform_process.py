@@ -19,12 +19,17 @@ from tests.support.eventually import eventually
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
+MAX_STARTS = 3
 
 Part = Literal["temporal", "mongod", "worker", "api", "up"]
 PARTS: tuple[Part, ...] = ("temporal", "mongod", "worker", "api")
 FINAL = frozenset({"completed", "failed", "cancelled", "deleted"})
 
 Json = dict[str, JsonValue]
+
+
+class EndedEarlyError(AssertionError):
+    """``perdure up`` ended before everything answered; says what it had printed."""
 
 
 class PlatformProcess:
@@ -53,7 +58,8 @@ class PlatformProcess:
         self.http.headers["X-API-Key"] = str(self.facts["api_key"])
 
     def _is_ready(self) -> bool:
-        assert self._process.returncode is None, f"perdure up ended: {self.log('up')}"
+        if self._process.returncode is not None:
+            raise EndedEarlyError(self._ready_file.with_name("up.log").read_text())
         return self._ready_file.exists()
 
     def log(self, part: str) -> str:
@@ -210,6 +216,32 @@ async def running_platform(
     Args:
         variables: Added to the environment of every part.
     """
+    platform = await _started(folder, variables or {})
+    try:
+        yield platform
+    finally:
+        await platform.stop()
+
+
+async def _started(folder: Path, variables: Mapping[str, str]) -> PlatformProcess:
+    """Start a platform; again if another process took a port between its choice and its use."""
+    for tries_left in reversed(range(MAX_STARTS)):
+        platform = await _launched(folder, variables)
+        try:
+            await platform.await_ready()
+        except EndedEarlyError:
+            await platform.stop()
+            if not tries_left:
+                raise
+        except BaseException:
+            await platform.stop()
+            raise
+        else:
+            return platform
+    raise AssertionError("unreachable")
+
+
+async def _launched(folder: Path, variables: Mapping[str, str]) -> PlatformProcess:
     ready_file = folder / "ready.json"
     data_dir = folder / "data"
     with (folder / "up.log").open("wb") as log:
@@ -224,15 +256,10 @@ async def running_platform(
                 **os.environ,
                 "PERDURE_RECONCILE_INTERVAL": "2",
                 "PERDURE_LOG_FORMAT": "json",
-                **(variables or {}),
+                **variables,
             },
             stdout=log,
             stderr=log,
             start_new_session=True,
         )
-    platform = PlatformProcess(data_dir, ready_file, process)
-    try:
-        await platform.await_ready()
-        yield platform
-    finally:
-        await platform.stop()
+    return PlatformProcess(data_dir, ready_file, process)
