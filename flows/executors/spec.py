@@ -4,10 +4,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
+from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import Field as Describe
 
 JsonSchema = dict[str, JsonValue]
+SecretText = Annotated[str, Describe(json_schema_extra={"secret": True})]
+"""Text that nobody may read back: a password, a key, a token, a connection string with either."""
 SchemaOfParameters = Callable[[Mapping[str, JsonValue]], JsonSchema]
 
 
