@@ -20,6 +20,7 @@ from activities.http import HttpActivities
 from activities.interceptor import ProjectionInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
+from activities.waiting import WaitActivities
 from flows.errors import StartUpError, TemporalUnavailableError
 from operations.aftermath import Aftermath
 from operations.definitions import Definitions
@@ -160,6 +161,7 @@ def _record_activities(
     )
     records = RecordActivities(projection)
     return [
+        records.open_task,
         records.settle_tasks,
         records.settle_execution,
         ReconciliationActivities(reconciler).reconcile,
@@ -181,6 +183,7 @@ async def _task_activities(settings: Settings) -> AsyncIterator[list[Activity]]:
             HttpActivities(client).http_request,
             DocumentActivities(client).doc_to_text,
             CodeActivities(sandboxes).python_code,
+            WaitActivities().wait,
         ]
 
 

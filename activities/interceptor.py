@@ -75,7 +75,14 @@ class _Inbound(ActivityInboundInterceptor):
         self, call: TaskCall, attempt: int, input: ExecuteActivityInput
     ) -> TaskReply:
         """Run one attempt of a task between its two writes."""
-        report = _Report(self._projection, call, attempt, datetime.now(UTC), _is_instant(call))
+        report = _Report(
+            self._projection,
+            call,
+            attempt,
+            started_at=call.began_at or datetime.now(UTC),
+            is_instant=_is_instant(call),
+            is_open=call.began_at is not None,
+        )
         await report.open()
         try:
             output = cast("JsonValue", await super().execute_activity(input))
@@ -120,6 +127,7 @@ class _Report:
 
     Attributes:
         is_instant: Written once, at its end: it has no effect that a refused opening could stop.
+        is_open: Shown as running since the workflow itself began with the task.
     """
 
     projection: Projection
@@ -127,6 +135,7 @@ class _Report:
     attempt: int
     started_at: datetime
     is_instant: bool
+    is_open: bool = False
 
     async def open(self) -> None:
         """Show the attempt as running, or stop it before it does anything.
@@ -138,7 +147,7 @@ class _Report:
             ExecutionSupersededError: A newer generation owns the execution.
             StoreUnavailableError: Still down; Temporal tries again.
         """
-        if self.is_instant:
+        if self.is_instant or self.is_open:
             return
         await _patiently(
             lambda: self.projection.open_attempt(

@@ -3,21 +3,30 @@
 from temporalio import activity
 
 from contracts.messages import (
+    OpenTaskCall,
+    OpenTaskReply,
     SettleExecutionCall,
     SettleExecutionReply,
     SettleTasksCall,
     SettleTasksReply,
 )
-from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS
+from contracts.names import OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS
 from store.projection import Projection
 
 
 class RecordActivities:
-    """Settles tasks and executions; every call may be repeated."""
+    """Opens and settles tasks, and settles executions; every call may be repeated."""
 
     def __init__(self, projection: Projection) -> None:
         """Borrow the process's projection."""
         self._projection = projection
+
+    @activity.defn(name=OPEN_TASK)
+    async def open_task(self, call: OpenTaskCall) -> OpenTaskReply:
+        """Show a task as running; type ``superseded`` if its execution moved on without it."""
+        run_id = activity.info().workflow_run_id
+        await self._projection.open_attempt(call.call, call.attempt, run_id, call.began_at)
+        return OpenTaskReply()
 
     @activity.defn(name=SETTLE_TASKS)
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:

@@ -67,6 +67,8 @@ class TaskCall(Message):
         effect_key: Same on every attempt; sent outside as ``Idempotency-Key``.
         max_attempts: Failures allowed; the interceptor makes the last one final, because for pure
             work Temporal itself is allowed more attempts (lost workers do not count).
+        began_at: When the task began, where the workflow opened its row before (``OpenTaskCall``)
+            and the activity only ends it; None where the activity's attempt is the beginning.
     """
 
     context: RunContext
@@ -78,6 +80,19 @@ class TaskCall(Message):
     effect_key: str
     fingerprint: str
     max_attempts: int = 1
+    began_at: datetime | None = None
+
+
+class OpenTaskCall(Message):
+    """Show a task, or an item, as running before the workflow itself begins with it. Repeatable."""
+
+    call: TaskCall
+    attempt: int = 1
+    began_at: datetime
+
+
+class OpenTaskReply(Message):
+    """Nothing to say: it is shown."""
 
 
 class TaskReply(Message):

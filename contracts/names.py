@@ -13,6 +13,7 @@ RECONCILIATION = "Reconciliation"
 SETTLE_TASKS = "settle_tasks"
 SETTLE_EXECUTION = "settle_execution"
 RECONCILE = "reconcile"
+OPEN_TASK = "open_task"
 
 TASK_STATES = "task_states"
 

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from flows.canonical import canonical_bytes
 from flows.errors import Fault
-from flows.executors.spec import TaskExecutor
+from flows.executors.spec import MISSING_PARAMETER, TaskExecutor
 from flows.faults import Location, shown
 from flows.iteration import parameters_schema
 from flows.references import has_template, is_template
@@ -70,14 +70,17 @@ class _Finding:
         """Return it as a fault."""
         if self.type == "missing":
             reason = f"missing parameter '{self.location[-1]}'"
-            return Fault(self.location, reason, "missing_parameter", rejects=False)
+            return Fault(self.location, reason, MISSING_PARAMETER, rejects=False)
         if self.type == "extra_forbidden":
             key = str(self.location[-1])
             known = _known_keys(executor, self.location[:-1])
             reason = f"unknown parameter '{key}'" + did_you_mean(key, known)
             return Fault(self.location, reason, "unknown_parameter", input=shown(self.value))
         reason = self.message[:1].lower() + self.message[1:]
-        return Fault(self.location, reason, self.type, input=shown(self.value))
+        is_missing = self.type == MISSING_PARAMETER
+        return Fault(
+            self.location, reason, self.type, rejects=not is_missing, input=shown(self.value)
+        )
 
 
 def _known_keys(executor: TaskExecutor, location: Location) -> list[str]:

@@ -17,11 +17,12 @@ from contracts.messages import (
     FlowExecutionResult,
     FlowExecutionStart,
     IterationStart,
+    OpenTaskCall,
     TaskCall,
     TaskReply,
     TaskState,
 )
-from contracts.names import ITERATION, SETTLE_EXECUTION, SETTLE_TASKS
+from contracts.names import ITERATION, OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS
 from runtime.run_history import RunHistory, TaskHistory
 
 RPC_TIMEOUT = timedelta(seconds=5)
@@ -144,9 +145,20 @@ class HistoryReader:
         scheduled = event.activity_task_scheduled_event_attributes
         if scheduled.activity_type.name in _OURS:
             return
+        if scheduled.activity_type.name == OPEN_TASK:
+            await self._opened(scheduled.activity_id, scheduled.input, scope)
+            return
         task = scope.task(scheduled.activity_id, scheduled.activity_type.name)
         task.call = await self._value(scheduled.input, TaskCall)
         scope.by_event[event.event_id] = task
+
+    async def _opened(self, activity_id: str, asked: Payloads, scope: "_Scope") -> None:
+        """Take in that the workflow itself began with a task, which has not ended by that."""
+        task = scope.task(activity_id, OPEN_TASK)
+        task.attempt = 1
+        opening = await self._value(asked, OpenTaskCall)
+        if opening is not None:
+            task.call, task.started_at = opening.call, opening.began_at
 
     async def _marker(self, event: HistoryEvent, scope: "_Scope") -> None:
         marker = event.marker_recorded_event_attributes
@@ -154,6 +166,9 @@ class HistoryReader:
             return
         facts = json.loads(marker.details["data"].payloads[0].data)
         if facts["activity_type"] in _OURS:
+            return
+        if facts["activity_type"] == OPEN_TASK:
+            await self._opened(facts["activity_id"], Payloads(), scope)
             return
         task = scope.task(facts["activity_id"], facts["activity_type"])
         task.attempt = facts["attempt"]
@@ -240,7 +255,9 @@ class _Scope:
         key: tuple[str, int | None] = (activity_id, None)
         if self.iterated is not None:
             key = (self.iterated, int(activity_id.rpartition("#")[2]))
-        return self.run.tasks.setdefault(key, TaskHistory(*key, executor=executor))
+        found = self.run.tasks.setdefault(key, TaskHistory(*key, executor=executor))
+        found.executor = executor
+        return found
 
 
 def _started(event: HistoryEvent, scope: _Scope) -> None:

@@ -15,6 +15,7 @@ from flows.executors.python_code import PYTHON_CODE
 from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.spec import TaskExecutor
 from flows.executors.validation import VALIDATION
+from flows.executors.wait import WAIT
 
 EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
     {
@@ -28,6 +29,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             HTTP_REQUEST,
             BRANCH,
             VALIDATION,
+            WAIT,
         )
     }
 )

@@ -12,6 +12,8 @@ from pydantic import Field as Describe
 JsonSchema = dict[str, JsonValue]
 SecretText = Annotated[str, Describe(json_schema_extra={"secret": True})]
 """Text that nobody may read back: a password, a key, a token, a connection string with either."""
+MISSING_PARAMETER = "missing_parameter"
+"""Type of a validation error that says, like a missing field, that a draft is not complete yet."""
 SchemaOfParameters = Callable[[Mapping[str, JsonValue]], JsonSchema]
 
 

@@ -22,6 +22,7 @@ from tests.support.engine import (
     effect,
     instant,
     pure,
+    wait,
 )
 from tests.support.eventually import eventually
 from tests.support.recording_worker import Behaviour, failure
@@ -88,7 +89,7 @@ class Scenario:
         )
         if self.cancel_during is not None:
             name = self.cancel_during
-            await eventually(lambda: engine.recorder.called(name))
+            await eventually(lambda: engine.recorder.begun(name))
             await handle.cancel()
         with suppress(WorkflowFailureError):
             await handle.result()
@@ -229,5 +230,12 @@ SCENARIOS: Mapping[str, Scenario] = {
     "full_workflow_task": Scenario(a_flow(*(instant(f"t{at}", at) for at in range(210)))),
     "store_down_at_the_end": Scenario(a_flow(instant("a", "{{start}}")), store_faults=4),
     "superseded": Scenario(a_flow(effect("t"), effect("u")), behaviours={"t": replaced, "u": hang}),
+    "wait": Scenario(a_flow(wait("pause", 0.2), instant("after", "{{pause}}"))),
+    "wait_cancelled": Scenario(a_flow(wait("pause", 3_600)), cancel_during="pause"),
+    "wait_in_iteration": Scenario(
+        a_flow(wait("each", "{{start.n}}", reference_modes={"seconds": "single"})),
+        {"n": [0, 0.1, 0.2]},
+    ),
+    "wait_while_the_store_is_down": Scenario(a_flow(wait("pause", 0.1)), store_faults=3),
     "engine_fault": Scenario(a_flow(instant("a")), input_task_name="nobody"),
 }

@@ -34,6 +34,11 @@ def effect(name: str, reads: JsonValue = None, **options: Any) -> Task:
     )
 
 
+def wait(name: str, seconds: JsonValue = None, **options: Any) -> Task:
+    """Return a task that lets time pass."""
+    return Task(name=name, executor="wait", parameters={"seconds": seconds}, **options)
+
+
 def pure(name: str, reads: JsonValue = None, **options: Any) -> Task:
     """Return a task that runs as an activity and may run twice unnoticed."""
     return Task(

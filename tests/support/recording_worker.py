@@ -19,7 +19,10 @@ from temporalio.worker import Worker
 
 from activities.data import DataActivities
 from activities.failures import activity_failure
+from activities.waiting import WaitActivities
 from contracts.messages import (
+    OpenTaskCall,
+    OpenTaskReply,
     SettleExecutionCall,
     SettleExecutionReply,
     SettleTasksCall,
@@ -28,11 +31,12 @@ from contracts.messages import (
     TaskReply,
     TaskSettlement,
 )
-from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS
+from contracts.names import OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS, SUPERSEDED
 from flows.canonical import digest
 from flows.errors import TaskFailedError
 from flows.executors.catalogue import EXECUTORS
 from flows.executors.spec import Kind
+from flows.executors.wait import WAIT
 from runtime.temporal import workflow_runner
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.iteration import IterationWorkflow
@@ -55,6 +59,7 @@ class Recorder:
     Attributes:
         behaviours: What a task does, by its name; others do as in production.
         calls: Every attempt, in the order in which they began.
+        opened: What workflows said they had begun with.
         store_faults: How many calls of the store fail before it answers.
         lacks: Names of tasks whose outputs the store says it lacks, once.
         supersedes: Whether the store says that a newer generation owns the execution.
@@ -63,6 +68,7 @@ class Recorder:
 
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     calls: list[TaskCall] = field(default_factory=list)
+    opened: list[OpenTaskCall] = field(default_factory=list)
     settled: list[TaskSettlement] = field(default_factory=list)
     settle_calls: list[SettleTasksCall] = field(default_factory=list)
     closed: list[SettleExecutionCall] = field(default_factory=list)
@@ -76,7 +82,7 @@ class Recorder:
         """Do what the test says for this task."""
         self.calls.append(call)
         name = call.task_name
-        started_at = datetime.now(UTC)
+        started_at = call.began_at or datetime.now(UTC)
         self.in_flight[name] = self.in_flight.get(name, 0) + 1
         self.most_at_once[name] = max(self.most_at_once.get(name, 0), self.in_flight[name])
         try:
@@ -90,6 +96,15 @@ class Recorder:
             started_at=started_at,
             completed_at=datetime.now(UTC),
         )
+
+    @activity.defn(name=OPEN_TASK)
+    async def open_task(self, call: OpenTaskCall) -> OpenTaskReply:
+        """Remember what was shown as running."""
+        self._fault()
+        if self.supersedes:
+            raise failure("moved on", type=SUPERSEDED)
+        self.opened.append(call)
+        return OpenTaskReply()
 
     @activity.defn(name=SETTLE_TASKS)
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
@@ -115,6 +130,11 @@ class Recorder:
     def called(self, task_name: str) -> list[TaskCall]:
         """Return the attempts of one task."""
         return [call for call in self.calls if call.task_name == task_name]
+
+    def begun(self, task_name: str) -> bool:
+        """Tell whether an attempt of a task began, or its workflow itself began with it."""
+        opened = (opening.call for opening in self.opened)
+        return any(call.task_name == task_name for call in (*self.calls, *opened))
 
     def word_on(self, task_name: str, item: int | None = None) -> TaskSettlement:
         """Return the last thing that the store was told about a task or an item."""
@@ -149,6 +169,8 @@ async def _as_in_production(call: TaskCall) -> JsonValue:
     """Do what the platform's own instant activities do; any other answers with its parameters."""
     data = DataActivities()
     own = {"format_data": data.format_data, "branch": data.branch, "validation": data.validation}
+    if call.executor == WAIT.name:
+        return await WaitActivities().wait(call)
     if call.executor not in own:
         return dict(call.parameters)
     try:
@@ -160,13 +182,14 @@ async def _as_in_production(call: TaskCall) -> JsonValue:
 def activities(recorder: Recorder) -> list[Callable[..., Any]]:
     """Return one activity for every executor that runs as one, and those of the store."""
     found: list[Callable[..., Any]] = [
+        recorder.open_task,
         recorder.settle_tasks,
         recorder.settle_execution,
     ]
     found.extend(
         _activity(executor.name, recorder)
         for executor in EXECUTORS.values()
-        if executor.kind in (Kind.INSTANT, Kind.EFFECT)
+        if executor.kind in (Kind.INSTANT, Kind.EFFECT, Kind.WAITING)
     )
     return found
 

@@ -11,7 +11,7 @@ from contracts.messages import TaskCall
 from flows.model import RetryPolicy, Task
 from runtime.binaries import test_server_binary as server_binary
 from runtime.temporal import data_converter
-from tests.support.engine import Engine, a_flow, effect, instant, running_engine
+from tests.support.engine import Engine, a_flow, effect, instant, running_engine, wait
 from tests.support.recording_worker import failure
 
 DAY = timedelta(days=1)
@@ -64,3 +64,12 @@ async def test_a_store_that_is_down_for_days_is_told_in_the_end(skipping: Engine
     events = [event async for event in handle.fetch_history_events()]
     assert [call.status for call in skipping.recorder.closed] == ["completed"]
     assert len(events) < 20
+
+
+async def test_a_wait_of_days_takes_days(skipping: Engine) -> None:
+    handle = await skipping.start(a_flow(wait("pause", 3 * DAY.total_seconds()), instant("after")))
+    await handle.result()
+
+    events = [event async for event in handle.fetch_history_events()]
+    waited = events[-1].event_time.ToDatetime() - events[0].event_time.ToDatetime()
+    assert timedelta(days=3) <= waited < timedelta(days=3, hours=1)

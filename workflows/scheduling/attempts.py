@@ -19,6 +19,7 @@ from workflows.scheduling.depth import check_depth
 from workflows.scheduling.resolution import Resolved
 from workflows.scheduling.retries import attempt_timeout, attempts_allowed, retry_policy
 from workflows.scheduling.summaries import summary
+from workflows.scheduling.waiting import waited
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 MAX_LOCAL_AT_ONCE = 50
@@ -92,7 +93,9 @@ async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Fi
     """
     title = summary(task.title or task.name, "" if call.item is None else f" #{call.item}")
     match executor.kind:
-        case Kind.INSTANT:
+        case Kind.INSTANT | Kind.WAITING:
+            if executor.kind is Kind.WAITING:
+                call = await waited(call, title)
             raw = await workflow.execute_local_activity(
                 executor.name,
                 call,
@@ -116,7 +119,7 @@ async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Fi
                 cancellation_type=ActivityCancellationType.TRY_CANCEL,
                 summary=title,
             )
-        case Kind.INPUT | Kind.WAITING | Kind.REMOTE:
+        case Kind.INPUT | Kind.REMOTE:
             raise TaskFailedError(
                 f"tasks of kind {executor.kind.value} cannot run here", type="UnsupportedKind"
             )

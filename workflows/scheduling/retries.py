@@ -61,12 +61,19 @@ def retry_policy(task: Task, executor: TaskExecutor) -> RetryPolicy:
 def attempt_timeout(task: Task, executor: TaskExecutor) -> timedelta:
     """Return how long one attempt may take; instant work is cut off early, whatever it may claim.
 
-    A local activity holds its workflow task, and with it the cancellation of the whole flow.
+    A local activity holds its workflow task, and with it the cancellation of the whole flow. That
+    which ends a wait has nothing to do with how long the author lets a task take.
     """
     timeout = executor.default_timeout
     if task.timeout_seconds is not None:
         timeout = _interval(task.timeout_seconds)
-    return min(timeout, LOCAL_TIMEOUT) if executor.kind is Kind.INSTANT else timeout
+    match executor.kind:
+        case Kind.WAITING:
+            return LOCAL_TIMEOUT
+        case Kind.INSTANT:
+            return min(timeout, LOCAL_TIMEOUT)
+        case _:
+            return timeout
 
 
 def _may_be_lost(executor: TaskExecutor) -> bool:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import FailureError
+from temporalio.exceptions import FailureError, is_cancelled_exception
 from temporalio.workflow import ActivityCancellationType
 
 from contracts.messages import (
@@ -62,7 +62,7 @@ async def settle_tasks(context: RunContext, words: Sequence[TaskSettlement]) -> 
     """Settle tasks or items, with their values only where the store lacks them."""
     for chunk in _chunks(words, with_values=False):
         call = SettleTasksCall(context=context, tasks=[_slim(word) for word in chunk])
-        reply = await _insist(SETTLE_TASKS, call, SettleTasksReply)
+        reply = await insist(SETTLE_TASKS, call, SettleTasksReply)
         await _send_missing(context, chunk, reply.missing)
 
 
@@ -76,7 +76,7 @@ async def settle_execution(
         await settle_tasks(close.context, chunk)
     call = close.model_copy(update={"tasks": [_slim(word) for word in last]})
     for _ in range(MAX_ROUNDS):
-        reply = await _insist(SETTLE_EXECUTION, call, SettleExecutionReply)
+        reply = await insist(SETTLE_EXECUTION, call, SettleExecutionReply)
         if not reply.missing:
             break
         await _send_missing(close.context, last, reply.missing)
@@ -90,10 +90,17 @@ async def _send_missing(
     asked = [words[position] for position in missing if position < len(words)]
     for chunk in _chunks(asked, with_values=True):
         call = SettleTasksCall(context=context, tasks=[_with_output(word) for word in chunk])
-        await _insist(SETTLE_TASKS, call, SettleTasksReply)
+        await insist(SETTLE_TASKS, call, SettleTasksReply)
 
 
-async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
+async def insist(
+    activity: str,
+    call: BaseModel,
+    reply: type[Reply],
+    *,
+    activity_id: str | None = None,
+    title: str = "record the outcome",
+) -> Reply:
     """Call the store until it answers.
 
     A local activity first: nearly always it answers at once, and the run ends within the workflow
@@ -102,20 +109,22 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
     clock of an attempt that a further one follows.
 
     Raises:
-        FailureError: A newer generation owns the execution, or the store refuses for good.
+        FailureError: A newer generation owns the execution, the store refuses for good, or whoever
+            asked was cancelled.
     """
     try:
         answer: Reply = await workflow.execute_local_activity(
             activity,
             call,
             result_type=reply,
+            activity_id=activity_id,
             start_to_close_timeout=_LOCAL_TIMEOUT,
             retry_policy=RetryPolicy(maximum_attempts=1),
             cancellation_type=ActivityCancellationType.ABANDON,
-            summary="record the outcome",
+            summary=title,
         )
     except FailureError as error:
-        if is_superseded(error):
+        if is_superseded(error) or is_cancelled_exception(error):
             raise
         workflow.logger.warning("store did not take the outcome", extra={"error": str(error)})
     else:
@@ -124,6 +133,7 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
         activity,
         call,
         result_type=reply,
+        activity_id=activity_id,
         start_to_close_timeout=_TIMEOUT,
         retry_policy=RetryPolicy(
             initial_interval=_FIRST_DELAY,
@@ -131,7 +141,7 @@ async def _insist(activity: str, call: BaseModel, reply: type[Reply]) -> Reply:
             non_retryable_error_types=[SUPERSEDED],
         ),
         cancellation_type=ActivityCancellationType.ABANDON,
-        summary="record the outcome",
+        summary=title,
     )
     return answer
 
