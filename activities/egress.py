@@ -1,96 +1,157 @@
-"""Calls to outside services, kept out of private networks.
+"""Connections to outside services, kept out of private networks.
 
-A host is resolved here, every address is checked, and the connection goes to the checked address: a
-name that answers differently the second time gains nothing. Redirects pass the same way.
+A host is looked up here, every address is checked, and the connection goes to a checked address: a
+name that answers differently the second time gains nothing. HTTP passes through ``guarded_client``;
+other protocols ask an ``EgressGuard`` for addresses, or for a connected socket.
 
-Source: docs/task-executors.md, "Where requests may go".
+Source: docs/security.md, "Outgoing connections".
 """
 
 import asyncio
 import ipaddress
+import os
 import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from contextlib import suppress
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpcore
 import httpx
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from activities.addresses import Address, AllowedHosts
+from flows.errors import TaskFailedError
 
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+MAX_ADDRESSES = 8
+LOOK_UP_SECONDS = 15.0
+CONNECT_SECONDS = 10.0
+
 _MAX_CONNECTIONS = 200
+_MAX_LOOK_UPS = 256
+
+_Found = list[Address]
 
 
-class HostRefusedError(Exception):
-    """The host is in a private network that requests may not reach."""
+class EgressGuard:
+    """Decides where connections of tasks may go, and looks names up for them."""
 
-
-class HostNotFoundError(Exception):
-    """The host's name has no address."""
-
-
-@dataclass(frozen=True, slots=True)
-class AllowedHosts:
-    """Which hosts inside private networks may be called.
-
-    Attributes:
-        names: Host names in lower case, whatever they resolve to.
-        networks: Addresses and ranges.
-        everything: Whether nothing is refused.
-    """
-
-    names: frozenset[str] = frozenset()
-    networks: tuple[Network, ...] = ()
-    everything: bool = False
+    def __init__(self, allowed: AllowedHosts) -> None:
+        """Keep the rule."""
+        self._allowed = allowed
+        # Released when a look-up ends, which is later than when its caller gives up.
+        self._look_ups = threading.BoundedSemaphore(_MAX_LOOK_UPS)
 
     @classmethod
-    def of(cls, entries: Iterable[str]) -> "AllowedHosts":
-        """Read entries as operators write them: names, addresses, CIDR ranges, or ``*``."""
-        names: set[str] = set()
-        networks: list[Network] = []
-        everything = False
-        for entry in (raw.strip().strip("[]").lower().rstrip(".") for raw in entries):
-            if entry == "*":
-                everything = True
-                continue
+    def of(cls, allowed_private_hosts: Iterable[str]) -> "EgressGuard":
+        """Return a guard that opens these names, addresses and CIDR ranges besides public ones."""
+        return cls(AllowedHosts.of(allowed_private_hosts))
+
+    async def addresses(self, host: str, port: int) -> list[Address]:
+        """Look the host up and return its allowed addresses, in the resolver's order.
+
+        Connect to these and never to the name, which may have other addresses by then. For TLS,
+        verify the certificate against the name.
+
+        Raises:
+            TaskFailedError: ``HostRefused``, which is final: none of the host's addresses is
+                allowed. ``HostNotFound``, worth a retry: it has none.
+        """
+        found = await self._look_up(host, port)
+        permitted = [each for each in found if self._allowed.permits(host, each)]
+        if not permitted:
+            raise TaskFailedError(
+                f"{host} is in a private network, which is not allowed", type="HostRefused"
+            )
+        return permitted[:MAX_ADDRESSES]
+
+    async def connect(self, host: str, port: int) -> socket.socket:
+        """Return a socket that is connected to the first allowed address that answers.
+
+        The socket does not block; whoever asks for it closes it.
+
+        Raises:
+            TaskFailedError: As ``addresses`` says, and ``ConnectionFailed``, worth a retry.
+        """
+        reason = "nobody answers"
+        for address in await self.addresses(host, port):
+            family = socket.AF_INET if address.version == 4 else socket.AF_INET6
+            opened = socket.socket(family, socket.SOCK_STREAM)
             try:
-                networks.append(ipaddress.ip_network(entry, strict=False))
-            except ValueError:
-                if entry:
-                    names.add(entry)
-        return cls(frozenset(names), tuple(networks), everything)
+                opened.setblocking(False)
+                async with asyncio.timeout(CONNECT_SECONDS):
+                    await asyncio.get_running_loop().sock_connect(opened, (str(address), port))
+            except TimeoutError:
+                opened.close()
+                reason = f"no answer within {CONNECT_SECONDS:g} s"
+            except OSError as error:
+                opened.close()
+                reason = os.strerror(error.errno) if error.errno else type(error).__name__
+            except BaseException:
+                opened.close()
+                raise
+            else:
+                return opened
+        raise TaskFailedError(
+            f"cannot connect to {host}:{port}: {reason}", type="ConnectionFailed", retryable=True
+        )
 
-    def permits(self, host: str, address: Address) -> bool:
-        """Return whether a connection to this address, looked up under this name, is allowed."""
-        if self.everything or host.lower().rstrip(".") in self.names:
-            return True
-        target = _unwrapped(address)
-        if any(target in network for network in self.networks):
-            return True
-        return target.is_global and not target.is_multicast
+    async def _look_up(self, host: str, port: int) -> _Found:
+        """Return the host's addresses, each once; a literal address is its own."""
+        with suppress(ValueError):
+            return [ipaddress.ip_address(host)]
+        if not self._look_ups.acquire(blocking=False):
+            raise TaskFailedError(
+                "too many names are being looked up", type="HostNotFound", retryable=True
+            )
+        answer: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
+        # In a thread of its own: in a pool, a few names whose servers never answer would keep
+        # everybody's waiting, and a worker that is told to stop would wait for them.
+        threading.Thread(
+            target=self._answer_look_up,
+            args=(answer, host, port),
+            name="look-up",
+            daemon=True,
+        ).start()
+        try:
+            async with asyncio.timeout(LOOK_UP_SECONDS):
+                return await answer
+        except (OSError, UnicodeError):  # a time-out is an OSError too
+            raise TaskFailedError(
+                f"{host} has no address", type="HostNotFound", retryable=True
+            ) from None
 
+    def _answer_look_up(self, answer: "asyncio.Future[_Found]", host: str, port: int) -> None:
+        """Ask the system's resolver, and hand the answer to the loop that waits for it."""
+        found: _Found = []
+        fault: Exception | None = None
+        try:
+            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+            texts = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries)
+            found = [ipaddress.ip_address(text) for text in texts]
+        except (OSError, UnicodeError) as error:
+            fault = error
+        finally:
+            self._look_ups.release()
 
-def _unwrapped(address: Address) -> Address:
-    """Return the IPv4 address that an IPv6 address stands for, if it does."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return address
-    if address.ipv4_mapped is not None:
-        return address.ipv4_mapped
-    if address.sixtofour is not None:
-        return address.sixtofour
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
-    return address
+        def settle() -> None:
+            if answer.done():
+                return
+            if fault is not None:
+                answer.set_exception(fault)
+            else:
+                answer.set_result(found)
+
+        with suppress(RuntimeError):  # the loop may be gone by now
+            answer.get_loop().call_soon_threadsafe(settle)
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens connections to allowed addresses only."""
+    """Opens httpcore's connections, to allowed addresses only."""
 
-    def __init__(self, allowed: AllowedHosts) -> None:
-        """Keep the rule; sockets are opened by httpcore's own backend."""
-        self._allowed = allowed
+    def __init__(self, guard: EgressGuard) -> None:
+        """Borrow the guard; sockets are opened by httpcore's own backend."""
+        self._guard = guard
         self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -101,53 +162,36 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
     ) -> httpcore.AsyncNetworkStream:
-        """Resolve, check, and connect to the first allowed address that answers.
+        """Connect to the first allowed address that answers.
 
         Raises:
-            HostRefusedError: None of the host's addresses is allowed.
-            HostNotFoundError: The name has no address.
+            TaskFailedError: As ``EgressGuard.addresses`` says.
         """
-        addresses = await _resolve(host, port)
-        permitted = [each for each in addresses if self._allowed.permits(host, each)]
-        if not permitted:
-            raise HostRefusedError(f"{host} is in a private network, which is not allowed")
+        *others, last = await self._guard.addresses(host, port)
         options = list(socket_options or ())
-        for address in permitted[:-1]:
-            try:
+        patience = CONNECT_SECONDS if timeout is None else min(timeout, CONNECT_SECONDS)
+        for address in others:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
                 return await self._backend.connect_tcp(
-                    str(address), port, timeout, local_address, options
+                    str(address), port, patience, local_address, options
                 )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                continue
-        return await self._backend.connect_tcp(
-            str(permitted[-1]), port, timeout, local_address, options
-        )
+        return await self._backend.connect_tcp(str(last), port, timeout, local_address, options)
 
     async def sleep(self, seconds: float) -> None:
         """Wait; httpcore asks for it between its own retries, which are off."""
         await asyncio.sleep(seconds)
 
 
-async def _resolve(host: str, port: int) -> list[Address]:
-    """Return the host's addresses, in the resolver's order, each once."""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (socket.gaierror, UnicodeError) as error:
-        raise HostNotFoundError(f"{host} has no address") from error
-    texts = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in found)
-    return [ipaddress.ip_address(text) for text in texts]
-
-
 class GuardedTransport(httpx.AsyncBaseTransport):
     """httpx over connections that ``GuardedBackend`` opens."""
 
-    def __init__(self, allowed: AllowedHosts) -> None:
+    def __init__(self, guard: EgressGuard) -> None:
         """Build the pool; connections are kept per host name, so certificates always match."""
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
             max_connections=_MAX_CONNECTIONS,
             keepalive_expiry=5.0,
-            network_backend=GuardedBackend(allowed),
+            network_backend=GuardedBackend(guard),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -202,6 +246,11 @@ def guarded_client(allowed_private_hosts: Sequence[str]) -> httpx.AsyncClient:
         allowed_private_hosts: Names, addresses or CIDR ranges that may be called although they are
             private; ``*`` allows everything.
     """
-    transport = GuardedTransport(AllowedHosts.of(allowed_private_hosts))
-    # Proxies from the environment would open connections past the guard; deadlines are per call.
-    return httpx.AsyncClient(transport=transport, trust_env=False, timeout=None)  # noqa: S113
+    return httpx.AsyncClient(
+        transport=GuardedTransport(EgressGuard.of(allowed_private_hosts)),
+        # Proxies from the environment would open connections past the guard.
+        trust_env=False,
+        # Every organization's tasks share the client: what a service sets for one is no one's.
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
+        timeout=None,  # noqa: S113 - deadlines are per call
+    )

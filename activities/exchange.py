@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import httpcore
 import httpx
 
-from activities.egress import HostNotFoundError, HostRefusedError
 from flows.errors import TaskFailedError
 
 _MAX_URL_CHARS = 200
@@ -51,10 +50,6 @@ async def exchange(
             type="Timeout",
             retryable=True,
         ) from None
-    except HostRefusedError as error:
-        raise TaskFailedError(str(error), type="HostRefused") from None
-    except HostNotFoundError as error:
-        raise TaskFailedError(str(error), type="HostNotFound", retryable=True) from None
     except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
         raise TaskFailedError(f"{shown}: {error}", type="InvalidRequest") from None
     except (httpx.LocalProtocolError, httpcore.LocalProtocolError) as error:

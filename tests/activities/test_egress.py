@@ -1,72 +1,44 @@
-import ipaddress
+import asyncio
 import socket
+import threading
+from typing import Any
 
 import pytest
 
-from activities.egress import AllowedHosts, guarded_client
+from activities.egress import MAX_ADDRESSES, EgressGuard, guarded_client
 from activities.http import HttpActivities
 from flows.errors import TaskFailedError
+from runtime.readiness import free_port
 from tests.support.calls import a_call, performed
+from tests.support.eventually import eventually
 from tests.support.web import response, serving
-
-PRIVATE = [
-    "127.0.0.1",
-    "127.8.8.8",
-    "0.0.0.0",  # noqa: S104 - an address to refuse, not to bind
-    "10.1.2.3",
-    "172.16.0.1",
-    "192.168.1.1",
-    "169.254.169.254",
-    "100.64.0.1",
-    "224.0.0.1",
-    "255.255.255.255",
-    "::1",
-    "::",
-    "fe80::1",
-    "fc00::1",
-    "ff02::1",
-    "::ffff:127.0.0.1",
-    "::ffff:169.254.169.254",
-    "64:ff9b::7f00:1",
-    "2002:7f00:1::",
-]
-
-
-@pytest.mark.parametrize("address", PRIVATE)
-def test_private_addresses_are_refused(address: str) -> None:
-    assert not AllowedHosts.of([]).permits("name.example", ipaddress.ip_address(address))
-
-
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:2800:220:1::1", "64:ff9b::5db8:d822"])
-def test_public_addresses_are_allowed(address: str) -> None:
-    assert AllowedHosts.of([]).permits("name.example", ipaddress.ip_address(address))
-
-
-@pytest.mark.parametrize(
-    ("entry", "host", "address", "permitted"),
-    [
-        ("*", "any", "10.0.0.1", True),
-        ("10.0.0.0/8", "any", "10.200.0.1", True),
-        ("10.0.0.0/8", "any", "192.168.0.1", False),
-        ("10.0.0.5", "any", "10.0.0.5", True),
-        ("10.0.0.5", "any", "::ffff:10.0.0.5", True),
-        ("fd00::/8", "any", "fd00::7", True),
-        ("[::1]", "any", "::1", True),
-        ("Internal.Example.", "internal.example", "10.0.0.1", True),
-        ("internal.example", "other.example", "10.0.0.1", False),
-        ("internal.example", "evil-internal.example", "10.0.0.1", False),
-        ("", "any", "127.0.0.1", False),
-    ],
-)
-def test_operators_open_private_hosts_one_by_one(
-    entry: str, host: str, address: str, permitted: bool
-) -> None:
-    assert AllowedHosts.of([entry]).permits(host, ipaddress.ip_address(address)) is permitted
 
 
 @pytest.mark.parametrize(
     "host",
-    ["127.0.0.1", "localhost", "[::1]", "[::ffff:127.0.0.1]", "0x7f.1", "2130706433", "127.1"],
+    [
+        "127.0.0.1",
+        "127.0.0.1.",
+        "localhost",
+        "localhost.",
+        "LOCALHOST",
+        "[::1]",
+        "[0:0:0:0:0:0:0:1]",
+        "[::ffff:127.0.0.1]",
+        "[::ffff:7f00:1]",
+        "[64:ff9b::7f00:1]",
+        "0x7f.1",
+        "0x7f000001",
+        "2130706433",
+        "0177.0.0.1",
+        "127.1",
+        "0",
+        "\uff11\uff12\uff17.\uff10.\uff10.\uff11",
+        "\u2460\u2461\u2466.0.0.1",
+        "127\u30020\u30020\u30021",
+        "user:password@127.0.0.1",
+        "public.example@127.0.0.1",
+    ],
 )
 async def test_no_request_reaches_a_private_host(host: str) -> None:
     async with serving(lambda _: response("{}")) as web, guarded_client([]) as client:
@@ -126,3 +98,123 @@ async def test_a_proxy_of_the_environment_is_not_a_way_around(
                 )
 
     assert proxy.requests == []
+
+
+async def test_what_a_service_sets_for_one_task_is_not_sent_for_another() -> None:
+    """Tasks of all organizations share the client."""
+    async with (
+        serving(lambda _: response("{}", Set_Cookie="session=of-one-organization")) as web,
+        guarded_client(["127.0.0.1"]) as client,
+    ):
+        for _ in range(2):
+            await performed(
+                HttpActivities(client).http_request, a_call("http_request", url=web.url)
+            )
+
+    assert ["cookie" in request.headers for request in web.requests] == [False, False]
+
+
+async def test_other_protocols_get_a_socket_to_a_checked_address() -> None:
+    async with serving(lambda _: response("{}")) as web:
+        opened = await EgressGuard.of(["localhost"]).connect("localhost", web.port)
+        with opened:
+            assert opened.getpeername()[:2] == ("127.0.0.1", web.port)
+            assert not opened.getblocking()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "2130706433", "metadata.private"])
+async def test_other_protocols_reach_no_private_host(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolving(monkeypatch, {"metadata.private": ["169.254.169.254"]})
+
+    with pytest.raises(TaskFailedError) as caught:
+        await EgressGuard.of(["10.0.0.0/8"]).connect(host, 25)
+
+    assert (caught.value.type, caught.value.retryable) == ("HostRefused", False)
+
+
+async def test_only_allowed_addresses_of_a_name_are_given_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolving(monkeypatch, {"mixed.example": ["10.0.0.1", "93.184.216.34", "127.0.0.1"]})
+
+    addresses = await EgressGuard.of([]).addresses("mixed.example", 443)
+
+    assert list(map(str, addresses)) == ["93.184.216.34"]
+
+
+async def test_a_name_with_a_thousand_addresses_is_not_a_thousand_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    resolving(monkeypatch, {"many.example": [f"93.184.{n // 250}.{n % 250}" for n in range(1_000)]})
+
+    assert len(await EgressGuard.of([]).addresses("many.example", 443)) == MAX_ADDRESSES
+
+
+async def test_the_next_address_is_tried_where_nobody_listens(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with serving(lambda _: response("{}")) as web, guarded_client(["127.0.0.0/8"]) as client:
+        resolving(monkeypatch, {"two.example": ["127.0.0.2", "127.0.0.1"]})
+        await performed(
+            HttpActivities(client).http_request,
+            a_call("http_request", url=f"http://two.example:{web.port}/"),
+        )
+        opened = await EgressGuard.of(["127.0.0.0/8"]).connect("two.example", web.port)
+        with opened:
+            assert opened.getpeername()[0] == "127.0.0.1"
+
+    assert len(web.requests) == 1
+
+
+async def test_nobody_listening_is_a_failed_connection() -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        await EgressGuard.of(["127.0.0.1"]).connect("127.0.0.1", free_port())
+
+    assert (caught.value.type, caught.value.retryable) == ("ConnectionFailed", True)
+    assert "refused" in caught.value.message.lower()
+
+
+async def test_names_that_are_never_answered_hold_nobody_else_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """More look-ups hang than any thread pool has threads; the next one is answered."""
+    release = threading.Event()
+    real = socket.getaddrinfo
+
+    def stuck(host: str, *rest: Any, **named: Any) -> Any:
+        if host.endswith(".stuck.example"):
+            release.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return real(host, *rest, **named)
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
+    guard = EgressGuard.of(["localhost"])
+    hanging = [asyncio.create_task(guard.addresses(f"{n}.stuck.example", 80)) for n in range(100)]
+    await eventually(
+        lambda: sum(thread.name == "look-up" for thread in threading.enumerate()) >= 100,
+        saying="every look-up hangs",
+    )
+
+    assert await guard.addresses("localhost", 80)
+
+    release.set()
+    ends = await asyncio.gather(*hanging, return_exceptions=True)
+    assert {end.type for end in ends if isinstance(end, TaskFailedError)} == {"HostNotFound"}
+    assert len(ends) == 100
+
+
+def resolving(monkeypatch: pytest.MonkeyPatch, addresses_by_name: dict[str, list[str]]) -> None:
+    """Let the system's resolver answer these names, and all others as ever."""
+    real = socket.getaddrinfo
+
+    def answered(host: str, port: Any, *rest: Any, **named: Any) -> Any:
+        if host not in addresses_by_name:
+            return real(host, port, *rest, **named)
+        return [
+            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
+            for address in addresses_by_name[host]
+        ]
+
+    monkeypatch.setattr(socket, "getaddrinfo", answered)
