@@ -29,6 +29,7 @@ from operations.starting import Starter
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.mongo import Mongo
+from runtime.payload_encryption import codec_of
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import run_until_signalled, unless_stopped
 from runtime.temporal import connect, worker_runtime, workflow_runner
@@ -102,6 +103,7 @@ async def _prepared(settings: Settings, mongo: Mongo) -> Client:
                 settings.temporal_address,
                 settings.temporal_namespace,
                 storage_driver=mongo.storage_driver(),
+                codec=codec_of(settings),
                 runtime=runtime,
             )
         except RuntimeError as error:

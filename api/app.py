@@ -34,6 +34,7 @@ from operations.starting import Starter
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.mongo import Mongo
+from runtime.payload_encryption import codec_of
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
 from runtime.temporal import client_runtime, connect
@@ -109,6 +110,7 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             settings.temporal_address,
             settings.temporal_namespace,
             storage_driver=mongo.storage_driver(),
+            codec=codec_of(settings),
             runtime=client_runtime(),
             lazy=True,
         )

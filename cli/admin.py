@@ -10,6 +10,7 @@ import typer
 from operations.truth import TruthCheck, Verdict
 from runtime.gateway import Gateway
 from runtime.mongo import Mongo
+from runtime.payload_encryption import codec_of
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
 from runtime.temporal import connect
@@ -47,6 +48,7 @@ async def _verdict(settings: Settings) -> Verdict:
             settings.temporal_address,
             settings.temporal_namespace,
             storage_driver=mongo.storage_driver(),
+            codec=codec_of(settings),
             lazy=True,
         )
         gateway = Gateway(client, settings.task_queue)

@@ -5,7 +5,8 @@ The category decides what a caller sees; the class says what happened::
     EngineError
     ├── InvalidError 400
     │   ├── InvalidDefinitionError        a definition has faults; carries all of them
-    │   └── InvalidInputError             flow input does not fit the input task
+    │   ├── InvalidInputError             flow input does not fit the input task
+    │   └── EncryptionKeyMissingError     a secret needs a key that is not configured
     ├── UnauthenticatedError 401
     │   └── UserInfoNotFoundError         a genuine token, but nobody usable behind it
     ├── ForbiddenError 403
@@ -15,9 +16,11 @@ The category decides what a caller sees; the class says what happened::
     │   ├── FlowExecutionNotFoundError
     │   ├── TaskExecutionNotFoundError
     │   ├── TaskOutputNotFoundError
-    │   └── OrganizationNotFoundError
+    │   ├── OrganizationNotFoundError
+    │   └── CredentialNotFoundError
     ├── ConflictError 409
     │   ├── DuplicateFlowNameError
+    │   ├── DuplicateCredentialError
     │   ├── IdempotencyConflictError      same key, other body
     │   └── ExecutionSupersededError      a newer generation owns the execution
     ├── TooLargeError 413
@@ -27,6 +30,7 @@ The category decides what a caller sees; the class says what happened::
     ├── UnavailableError 503              retryable
     │   ├── StoreUnavailableError
     │   └── TemporalUnavailableError
+    ├── SealBrokenError                   what is stored encrypted was tampered with
     └── StartUpError                      a process cannot start; never reaches a caller
 """
 
@@ -99,6 +103,10 @@ class InvalidInputError(InvalidError):
         self.faults = tuple(faults)
 
 
+class EncryptionKeyMissingError(InvalidError):
+    """A secret cannot be sealed or opened: the key for it is not configured."""
+
+
 class UnauthenticatedError(EngineError):
     """No credential, or one that does not hold."""
 
@@ -147,6 +155,10 @@ class OrganizationNotFoundError(NotFoundError):
     """No organization has this id."""
 
 
+class CredentialNotFoundError(NotFoundError):
+    """The organization has no such credential."""
+
+
 class ConflictError(EngineError):
     """The request clashes with what is already there."""
 
@@ -155,6 +167,10 @@ class ConflictError(EngineError):
 
 class DuplicateFlowNameError(ConflictError):
     """Another flow of the organization has this display name."""
+
+
+class DuplicateCredentialError(ConflictError):
+    """Another credential of the organization has this name."""
 
 
 class IdempotencyConflictError(ConflictError):
@@ -249,6 +265,10 @@ class StoreUnavailableError(UnavailableError):
 
 class TemporalUnavailableError(UnavailableError):
     """The Temporal server does not answer."""
+
+
+class SealBrokenError(EngineError):
+    """What is stored encrypted was changed, or put where it does not belong."""
 
 
 class StartUpError(EngineError):

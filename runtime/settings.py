@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field, PlainSerializer, SecretStr, ValidationError
+from pydantic import (
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.names import DEFAULT_TASK_QUEUE
@@ -62,6 +70,7 @@ class Settings(BaseSettings):
         jwt_secret: HS256 secret; None refuses tokens signed with one.
         jwt_jwks_url: Where the RS256/ES256 keys are published.
         encryption_keys: AES-256 keys in base64, newest first.
+        encrypt_payloads: Whether every Temporal payload is encrypted too.
         allowed_private_hosts: Names, addresses or CIDR ranges inside private networks that tasks
             may call; ``*`` allows all.
         metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
@@ -93,6 +102,7 @@ class Settings(BaseSettings):
     jwt_audience: str | None = None
     jwt_issuer: str | None = None
     encryption_keys: EncryptionKeys = ()
+    encrypt_payloads: bool = False
     allowed_private_hosts: Names = ()
     metrics_port: int = Field(default=9464, ge=0, le=65_535)
     log_format: Literal["json", "console"] = "json"
@@ -101,6 +111,18 @@ class Settings(BaseSettings):
     shutdown_grace: Seconds = Field(default=timedelta(seconds=10), ge=timedelta(0))
     payload_retention: Seconds = Field(default=timedelta(days=7), gt=timedelta(0))
     sandbox_workflows: bool = False
+
+    @field_validator("encrypt_payloads")
+    @classmethod
+    def _needs_a_key(cls, wanted: bool, info: ValidationInfo) -> bool:
+        """Refuse to promise encryption without a key; a malformed key is its own fault."""
+        if wanted and info.data.get("encryption_keys") == ():
+            raise ValueError("needs a key in PERDURE_ENCRYPTION_KEYS")
+        return wanted
+
+    def keys(self) -> tuple[str, ...]:
+        """Return the encryption keys as text, newest first."""
+        return tuple(key.get_secret_value() for key in self.encryption_keys)
 
 
 def load_settings(environment: Mapping[str, str] | None = None) -> Settings:

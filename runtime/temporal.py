@@ -7,7 +7,12 @@ import socket
 
 from temporalio.client import Client
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.converter import DataConverter, ExternalStorage, StorageDriver
+from temporalio.converter import (
+    DataConverter,
+    DefaultFailureConverterWithEncodedAttributes,
+    ExternalStorage,
+    StorageDriver,
+)
 from temporalio.envconfig import ClientConfig
 from temporalio.runtime import (
     LogForwardingConfig,
@@ -23,6 +28,8 @@ from temporalio.worker.workflow_sandbox import (
     SandboxedWorkflowRunner,
     SandboxRestrictions,
 )
+
+from runtime.payload_encryption import EncryptionCodec
 
 EXTERNAL_STORAGE_THRESHOLD_BYTES = 16 * 1024
 
@@ -43,16 +50,27 @@ _FOR_PEOPLE = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=1_
 logger = logging.getLogger(__name__)
 
 
-def data_converter(storage_driver: StorageDriver | None) -> DataConverter:
+def data_converter(
+    storage_driver: StorageDriver | None, codec: EncryptionCodec | None = None
+) -> DataConverter:
     """Return the one converter of clients, workers and replayers.
 
     Args:
         storage_driver: Where payloads above 16 KiB live; None keeps all of them in the history.
+        codec: Encrypts payloads, those that live outside the history included, and what failures
+            say, or only reads what is encrypted; None does neither.
     """
+    converter = pydantic_data_converter
+    if codec is not None:
+        converter = dataclasses.replace(converter, payload_codec=codec)
+    if codec is not None and codec.seals:
+        converter = dataclasses.replace(
+            converter, failure_converter_class=DefaultFailureConverterWithEncodedAttributes
+        )
     if storage_driver is None:
-        return pydantic_data_converter
+        return converter
     return dataclasses.replace(
-        pydantic_data_converter,
+        converter,
         external_storage=ExternalStorage(
             drivers=[storage_driver],
             payload_size_threshold=EXTERNAL_STORAGE_THRESHOLD_BYTES,
@@ -80,6 +98,7 @@ async def connect(
     namespace: str,
     *,
     storage_driver: StorageDriver | None = None,
+    codec: EncryptionCodec | None = None,
     runtime: Runtime | None = None,
     lazy: bool = False,
 ) -> Client:
@@ -103,7 +122,7 @@ async def connect(
     options["namespace"] = namespace
     return await Client.connect(
         **options,
-        data_converter=data_converter(storage_driver),
+        data_converter=data_converter(storage_driver, codec),
         runtime=runtime,
         lazy=lazy,
         retry_config=_FOR_PEOPLE if lazy else None,

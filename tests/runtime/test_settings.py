@@ -88,3 +88,15 @@ def test_secrets_do_not_show() -> None:
 
     assert "hush" not in repr(settings)
     assert KEY not in repr(settings)
+
+
+def test_payloads_are_not_encrypted_without_a_key() -> None:
+    with pytest.raises(StartUpError, match=r"^PERDURE_ENCRYPT_PAYLOADS: .*PERDURE_ENCRYPTION_KEYS"):
+        load_settings({"PERDURE_ENCRYPT_PAYLOADS": "1"})
+    with pytest.raises(StartUpError, match=r"^PERDURE_ENCRYPTION_KEYS: "):
+        load_settings({"PERDURE_ENCRYPT_PAYLOADS": "1", "PERDURE_ENCRYPTION_KEYS": "short"})
+
+    settings = load_settings({"PERDURE_ENCRYPT_PAYLOADS": "1", "PERDURE_ENCRYPTION_KEYS": KEY})
+
+    assert settings.encrypt_payloads
+    assert settings.keys() == (KEY,)
