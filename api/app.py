@@ -23,6 +23,7 @@ from api.routes import (
     task_executions,
     task_executors,
     task_outputs,
+    webhooks,
 )
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
@@ -31,6 +32,8 @@ from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.flows import Flows
 from operations.starting import Starter
+from operations.triggers import Triggers
+from operations.webhooks import Webhooks
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.mongo import Mongo
@@ -52,6 +55,7 @@ ROUTERS = (
     task_executions.router,
     task_outputs.router,
     task_executors.router,
+    webhooks.router,
     health.router,
 )
 
@@ -140,18 +144,24 @@ def _services(
         gateway=gateway,
         definitions=definitions,
     )
+    accounts = AccountRepository(mongo.database)
+    executions = Executions(
+        flows=flows_stored,
+        executions=executions_stored,
+        starter=starter,
+        gateway=gateway,
+        definitions=definitions,
+    )
     return Services(
-        authenticator=Authenticator(
-            AccountRepository(mongo.database), _token_verifier(settings, http)
-        ),
-        executions=Executions(
+        authenticator=Authenticator(accounts, _token_verifier(settings, http)),
+        executions=executions,
+        flows=Flows(
             flows=flows_stored,
-            executions=executions_stored,
-            starter=starter,
-            gateway=gateway,
+            task_outputs=task_outputs_stored,
             definitions=definitions,
+            public_url=settings.public_url,
         ),
-        flows=Flows(flows=flows_stored, task_outputs=task_outputs_stored, definitions=definitions),
+        webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
         mongodb=_mongodb(mongo),

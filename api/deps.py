@@ -8,6 +8,7 @@ from api.services import services_of
 from operations.caller import Caller
 from operations.executions import Executions
 from operations.flows import Flows
+from operations.webhooks import Webhooks
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -25,6 +26,10 @@ async def _flows(request: Request) -> Flows:
     return services_of(request).flows
 
 
+async def _webhooks(request: Request) -> Webhooks:
+    return services_of(request).webhooks
+
+
 async def _task_executions(request: Request) -> TaskExecutionRepository:
     return services_of(request).task_executions
 
@@ -38,3 +43,4 @@ ExecutionsDep = Annotated[Executions, Depends(_executions)]
 FlowsDep = Annotated[Flows, Depends(_flows)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]
+WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]

@@ -12,6 +12,7 @@ TAGS = [
     {"name": "task-executions", "description": "Attempts of tasks."},
     {"name": "task-outputs", "description": "Results of tasks."},
     {"name": "task-executors", "description": "What tasks can do."},
+    {"name": "webhooks", "description": "Posts from outside that start flows."},
     {"name": "health", "description": "For whoever keeps the process running."},
 ]
 
@@ -35,5 +36,5 @@ class PerdureAPI(FastAPI):
             for path, operations in document["paths"].items():
                 if path.startswith(_PROTECTED_PREFIX):
                     for operation in cast(dict[str, dict[str, Any]], operations).values():
-                        operation["security"] = _EITHER
+                        operation.setdefault("security", _EITHER)
         return super().openapi()

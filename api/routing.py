@@ -11,6 +11,22 @@ from api.services import services_of
 from flows.errors import InvalidError, StoreUnavailableError
 
 
+class PublicRoute(APIRoute):
+    """A route that anybody may call; what it does decides whether the caller may."""
+
+    # FastAPI types handlers with Any.
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return FastAPI's handler behind a look at the store."""
+        handle = super().get_route_handler()
+
+        async def handle_public(request: Request) -> Response:
+            if services_of(request).mongodb.is_down:
+                raise StoreUnavailableError("the store does not answer")
+            return await handle(request)
+
+        return handle_public
+
+
 class ProtectedRoute(APIRoute):
     """A route that knows its caller before it looks at the request's parameters or body.
 

@@ -8,6 +8,7 @@ from api.auth import Authenticator
 from api.readiness import OutsidePart
 from operations.executions import Executions
 from operations.flows import Flows
+from operations.webhooks import Webhooks
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -24,6 +25,7 @@ class Services:
     authenticator: Authenticator
     executions: Executions
     flows: Flows
+    webhooks: Webhooks
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
     mongodb: OutsidePart

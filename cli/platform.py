@@ -128,6 +128,8 @@ class Platform:
             environment["PERDURE_ENCRYPTION_KEYS"] = self._folder.encryption_key()
         if not environment.get("PERDURE_ALLOWED_PRIVATE_HOSTS"):
             environment["PERDURE_ALLOWED_PRIVATE_HOSTS"] = LOOPBACK
+        if not environment.get("PERDURE_PUBLIC_URL"):
+            environment["PERDURE_PUBLIC_URL"] = f"http://{LOOPBACK}:{ports.api}"
         environment["PERDURE_METRICS_PORT"] = str(ports.metrics)
         return environment
 

@@ -39,18 +39,19 @@ class Caller:
     Attributes:
         organization_id: The one tenant whose data the caller sees.
         user_id: Id of the person, or of the service account.
-        kind: ``user`` for a person, ``service_account`` for the holder of an API key.
+        kind: ``user`` for a person, ``service_account`` for the holder of an API key,
+            ``integration`` for what a flow's own trigger does.
     """
 
     organization_id: str
     user_id: str
     role: Role
-    kind: Literal["user", "service_account"] = "user"
+    kind: Literal["user", "service_account", "integration"] = "user"
 
     @property
     def modified_by(self) -> str:
         """Return what a record says about who changed it: a person's id, or a machine's kind."""
-        return self.user_id if self.kind == "user" else "service-account"
+        return self.user_id if self.kind == "user" else self.kind.replace("_", "-")
 
     @property
     def is_service_level(self) -> bool:

@@ -1,5 +1,6 @@
 """What answers about flows compute on demand; nothing of it is stored."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -14,6 +15,13 @@ from flows.parse import check
 from flows.shapes import map_tasks
 
 Document = dict[str, JsonValue]
+Addresses = Callable[[str, str], Document]
+"""Where a task of an executor, by its name, is reached from outside, as options of its fields."""
+
+
+def no_addresses(executor: str, task_name: str) -> Document:
+    """Return nothing: the definition belongs to no flow yet."""
+    return {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,10 +68,12 @@ def faults_of(document: Document) -> list[Fault]:
     return check(document)[1]
 
 
-def report_on(document: Document, asked: Expansions) -> DefinitionReport:
+def report_on(
+    document: Document, asked: Expansions, addresses: Addresses = no_addresses
+) -> DefinitionReport:
     """Say all about a definition; never fails on a bad one."""
     flow, faults = check(document)
-    by_task = {task.name: _facts(task) for task in flow.tasks}
+    by_task = {task.name: _facts(task, addresses) for task in flow.tasks}
 
     def column(is_asked: bool, key: str) -> Document | None:
         if not is_asked:
@@ -88,7 +98,9 @@ def ordered_names(flow: Flow) -> list[str] | None:
         return None
 
 
-def expanded(document: Document, flow: Flow, asked: Expansions) -> Document:
+def expanded(
+    document: Document, flow: Flow, asked: Expansions, addresses: Addresses = no_addresses
+) -> Document:
     """Return the definition with what was asked put into its tasks."""
     if not asked.of_tasks:
         return document
@@ -99,7 +111,7 @@ def expanded(document: Document, flow: Flow, asked: Expansions) -> Document:
         "default_reference_modes": asked.default_reference_modes,
     }
     by_task = {
-        task.name: {key: value for key, value in _facts(task).items() if wanted[key]}
+        task.name: {key: value for key, value in _facts(task, addresses).items() if wanted[key]}
         for task in flow.tasks
     }
 
@@ -122,13 +134,13 @@ def external_inputs(flow: Flow) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def _facts(task: Task) -> Document:
+def _facts(task: Task, addresses: Addresses) -> Document:
     """Return all that can be computed about one task; nothing for an unknown executor."""
     executor = executor_named(task.executor)
     if executor is None:
         return {}
     facts: Document = {
-        "dynamic_data": {},
+        "dynamic_data": addresses(executor.name, task.name),
         "output_schema": output_schema(task),
         "default_reference_modes": dict(default_reference_modes(executor)),
     }

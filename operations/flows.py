@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 from pydantic import JsonValue
 
 from flows.errors import InvalidError
+from flows.executors.webhook_receive import WEBHOOK_RECEIVE
 from flows.parse import accepted
 from flows.shapes import with_task, without_expansions
 from operations.access import FlowAccess
 from operations.caller import Caller, Role
 from operations.definitions import Definitions
 from operations.expansion import (
+    Addresses,
     DefinitionReport,
     Expansions,
     expanded,
@@ -20,6 +22,7 @@ from operations.expansion import (
     report_on,
 )
 from operations.flow_views import FlowView, NewFlow, checked_changes, first_version
+from operations.webhooks import webhook_url
 from store.flows import FlowRepository
 from store.models import FlowQuery, FlowRecord, Page, TaskOutputRecord
 from store.task_outputs import TaskOutputRepository
@@ -42,8 +45,14 @@ class Flows:
         flows: FlowRepository,
         task_outputs: TaskOutputRepository,
         definitions: Definitions,
+        public_url: str | None = None,
     ) -> None:
-        """Borrow everything."""
+        """Borrow everything.
+
+        Args:
+            public_url: How the API is reached from outside, if anybody said.
+        """
+        self._public_url = public_url
         self._repository = flows
         self._access = FlowAccess(flows)
         self._task_outputs = task_outputs
@@ -156,7 +165,7 @@ class Flows:
     ) -> DefinitionReport:
         """Say what is wrong with a definition; stores nothing."""
         await self._access.latest(caller, flow_id, tells_foreign=False)
-        return report_on(definition, expansions)
+        return report_on(definition, expansions, self._addresses(flow_id))
 
     async def versions(
         self, caller: Caller, flow_id: str, expansions: Expansions = NOTHING_MORE
@@ -285,7 +294,7 @@ class Flows:
         flow = self._definitions.of(record).flow
         return FlowView(
             record=record,
-            definition=expanded(record.definition, flow, asked),
+            definition=expanded(record.definition, flow, asked, self._addresses(record.id)),
             executions_count=total,
             latest_version_executions_count=(
                 of_latest if asked.latest_version_executions_count else None
@@ -293,3 +302,14 @@ class Flows:
             task_names=ordered_names(flow) if asked.ordered_task_names else None,
             validation_errors=faults_of(record.definition) if asked.validation_errors else None,
         )
+
+    def _addresses(self, flow_id: str) -> Addresses:
+        """Return where a flow's tasks are reached from outside."""
+
+        def of_task(executor: str, task_name: str) -> dict[str, JsonValue]:
+            if executor != WEBHOOK_RECEIVE.name:
+                return {}
+            url = webhook_url(self._public_url, flow_id, task_name)
+            return {"webhook_url": [{"label": "Webhook URL", "value": url}]}
+
+        return of_task

@@ -73,6 +73,7 @@ class Settings(BaseSettings):
         encrypt_payloads: Whether every Temporal payload is encrypted too.
         allowed_private_hosts: Names, addresses or CIDR ranges inside private networks that tasks
             may call; ``*`` allows all.
+        public_url: How the API is reached from outside; what the URLs of webhooks begin with.
         metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
         reconcile_interval: How often open executions are compared with Temporal.
         shutdown_grace: How long a worker that is told to stop lets activities run on, before it
@@ -104,6 +105,7 @@ class Settings(BaseSettings):
     encryption_keys: EncryptionKeys = ()
     encrypt_payloads: bool = False
     allowed_private_hosts: Names = ()
+    public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     metrics_port: int = Field(default=9464, ge=0, le=65_535)
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"

@@ -297,6 +297,17 @@ class FlowRepository:
         return await self._flows.find_one(elsewhere, {"_id": 1}) is not None
 
     @guarded
+    async def organization_of(self, flow_id: str) -> str | None:
+        """Return whose flow this is; None if there is none, or it was deleted.
+
+        For what comes to a flow without a caller, such as a post to its webhook.
+        """
+        flow = await self._flows.find_one(
+            {"_id": flow_id, "deleted": False}, {"organization_id": 1}
+        )
+        return None if flow is None else str(flow["organization_id"])
+
+    @guarded
     async def available_tags(
         self, organization_id: str, search: str | None = None
     ) -> Sequence[str]:

@@ -33,6 +33,7 @@ class FlowSettings(BaseModel):
     ttl: TTLSettings = Field(default_factory=TTLSettings)
     reexecute_on_update: bool = False
     review_view_id: AUuid | None = None
+    triggers_paused: bool = False
 
 
 class FlowCreateRequest(BaseModel):

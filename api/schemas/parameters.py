@@ -10,7 +10,7 @@ from pydantic import WithJsonSchema as Shown
 from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from contracts.names import FlowExecutionId, FlowId
-from flows.errors import InvalidError
+from flows.errors import InvalidError, NotFoundError
 
 _UUID = TypeAdapter(UUID)
 _SHOWN_AS_UUID = Shown({"type": "string", "format": "uuid"})
@@ -35,6 +35,14 @@ def execution_id_or_refusal(value: object) -> str:
         raise InvalidError("invalid execution ID format") from error
 
 
+def public_uuid(value: object) -> str:
+    """Return a UUID like ``canonical_uuid``; to the public a malformed one is as unknown as any."""
+    try:
+        return canonical_uuid(value)
+    except PydanticKnownError as error:
+        raise NotFoundError("no such webhook") from error
+
+
 def in_utc(value: datetime) -> datetime:
     """Return an aware instant; one without an offset is taken as UTC."""
     try:
@@ -50,6 +58,7 @@ def within_reach(value: int) -> int:
 
 AUuid = Annotated[str, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
 AFlowId = Annotated[FlowId, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
+APublicFlowId = Annotated[FlowId, BeforeValidator(public_uuid), _SHOWN_AS_UUID]
 AnExecutionId = Annotated[FlowExecutionId, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
 AnExecutionIdOr400 = Annotated[
     FlowExecutionId, BeforeValidator(execution_id_or_refusal), _SHOWN_AS_UUID

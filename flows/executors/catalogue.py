@@ -16,6 +16,7 @@ from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.spec import TaskExecutor
 from flows.executors.validation import VALIDATION
 from flows.executors.wait import WAIT
+from flows.executors.webhook_receive import WEBHOOK_RECEIVE
 
 EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
     {
@@ -23,6 +24,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
         for executor in (
             RECEIVE_FILE,
             CUSTOM_FORM_INPUT,
+            WEBHOOK_RECEIVE,
             DOC_TO_TEXT,
             FORMAT_DATA,
             PYTHON_CODE,

@@ -38,6 +38,7 @@ async def test_a_new_flow_is_a_draft_in_version_1(platform: Platform) -> None:
         "ttl": {"seconds": 3600},
         "reexecute_on_update": False,
         "review_view_id": None,
+        "triggers_paused": False,
     }
     assert flow == {
         **flow,
@@ -138,6 +139,7 @@ async def test_a_patch_changes_what_it_names_and_makes_no_version(platform: Plat
             "ttl": {"seconds": None},
             "reexecute_on_update": True,
             "review_view_id": None,
+            "triggers_paused": False,
         },
         "tags": [],
         "updated_at": cleared.json()["updated_at"],

@@ -77,6 +77,7 @@ async def ids(platform: Platform) -> dict[str, str]:
         "flow_id": str(flow["id"]),
         "flow_execution_id": execution.id,
         "version": "1",
+        "task_name": "a",
         "task_execution_id": "00000000-0000-4000-8000-000000000000",
         "task_output_id": "00000000-0000-4000-8000-000000000000",
     }

@@ -62,3 +62,5 @@ def test_every_operation_says_what_it_does_and_what_it_needs() -> None:
             assert operation["summary"]
             assert operation["description"]
             assert ("security" in operation) == path.startswith("/api/")
+            is_public = operation.get("security") == []
+            assert is_public == path.startswith("/api/webhooks/")

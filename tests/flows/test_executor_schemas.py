@@ -16,6 +16,8 @@ from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.rules import Operator
 from flows.executors.spec import JsonSchema, Kind, TaskExecutor
 from flows.executors.validation import VALIDATION
+from flows.executors.wait import WAIT
+from flows.executors.webhook_receive import WEBHOOK_RECEIVE
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -28,6 +30,8 @@ ALL = [
     VALIDATION,
     DOC_TO_TEXT,
     PYTHON_CODE,
+    WAIT,
+    WEBHOOK_RECEIVE,
 ]
 
 

@@ -1,0 +1,81 @@
+"""What starts flows from outside without a caller's credential: where it leads, and as whom.
+
+Source: docs/api.md, "Webhooks that start flows"; docs/permissions.md.
+"""
+
+from dataclasses import dataclass
+from uuid import NAMESPACE_URL, uuid5
+
+from flows.errors import FlowNotFoundError, OrganizationNotFoundError
+from flows.executors.catalogue import executor_named
+from flows.model import Task
+from operations.caller import Caller, Role
+from operations.definitions import Definitions
+from store.accounts import AccountRepository
+from store.flows import FlowRepository
+from store.models import FlowRecord
+
+TRIGGERS_PAUSED = "triggers_paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Trigger:
+    """An input task of the latest version of a flow that may be fired."""
+
+    flow: FlowRecord
+    task: Task
+
+    @property
+    def caller(self) -> Caller:
+        """Return as whom the execution is created."""
+        return as_trigger(self.flow.organization_id)
+
+
+class Triggers:
+    """Finds the input tasks that outside systems fire."""
+
+    def __init__(
+        self, flows: FlowRepository, accounts: AccountRepository, definitions: Definitions
+    ) -> None:
+        """Borrow everything."""
+        self._flows = flows
+        self._accounts = accounts
+        self._definitions = definitions
+
+    async def find(self, flow_id: str, task_name: str, executor: str) -> Trigger | None:
+        """Return a task of this executor in a flow's latest version.
+
+        None says as little as possible: there is no such flow, or it was deleted, or its triggers
+        are paused, or its organization is inactive, or it has no such task.
+        """
+        organization_id = await self._flows.organization_of(flow_id)
+        if organization_id is None:
+            return None
+        try:
+            organization = await self._accounts.organization(organization_id)
+            record = await self._flows.latest(organization_id, flow_id)
+        except (FlowNotFoundError, OrganizationNotFoundError):
+            return None
+        if not organization.is_active or is_paused(record):
+            return None
+        flow = self._definitions.of(record).flow
+        task = next((task for task in flow.tasks if task.name == task_name), None)
+        found = None if task is None else executor_named(task.executor)
+        if task is None or found is None or found.name != executor:
+            return None
+        return Trigger(record, task)
+
+
+def is_paused(record: FlowRecord) -> bool:
+    """Return whether nothing but a caller may start the flow at present."""
+    return (record.settings or {}).get(TRIGGERS_PAUSED) is True
+
+
+def as_trigger(organization_id: str) -> Caller:
+    """Return the caller that stands for outside systems of an organization."""
+    return Caller(
+        organization_id=organization_id,
+        user_id=str(uuid5(NAMESPACE_URL, f"perdure:trigger:{organization_id}")),
+        role=Role.INTEGRATION,
+        kind="integration",
+    )
