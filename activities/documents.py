@@ -11,8 +11,9 @@ from temporalio import activity
 
 from activities import pdf_reader
 from activities.data_urls import DataUrl, read_data_url
-from activities.exchange import exchange, is_web_url, shown_url
+from activities.exchange import exchange, shown_url, url_fault
 from activities.parameters import parameters_of
+from activities.redirects import is_web_url
 from activities.time_limits import allowed_seconds
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
@@ -97,7 +98,9 @@ class DocumentActivities:
         try:
             request = self._client.build_request("GET", url)
         except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-            raise TaskFailedError(f"{error}", type="InvalidDocumentUrl") from None
+            raise TaskFailedError(
+                f"document_url: {url_fault(error)}", type="InvalidDocumentUrl"
+            ) from None
         if not is_web_url(request.url):
             raise TaskFailedError(
                 "document_url must be an http, https or data: URL", type="InvalidDocumentUrl"

@@ -8,12 +8,10 @@ Source: docs/security.md, "Outgoing connections".
 """
 
 import asyncio
-import ipaddress
 import os
 import socket
 import ssl
-import threading
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -21,16 +19,17 @@ import httpcore
 import httpx
 
 from activities.addresses import Address, AllowedHosts
+from activities.answers import ACCEPTED_ENCODINGS, decoded, encodings_of, read_bounded
+from activities.resolver import Resolver
 from flows.errors import TaskFailedError
 
 MAX_ADDRESSES = 8
-LOOK_UP_SECONDS = 15.0
 CONNECT_SECONDS = 10.0
+DEFAULT_MAX_BYTES = 8 * 1024 * 1024
+MAX_BYTES = "perdure_max_bytes"
+"""Extension of a request: how large its answer may be, as sent and as decoded."""
 
 _MAX_CONNECTIONS = 200
-_MAX_LOOK_UPS = 256
-
-_Found = list[Address]
 
 
 class EgressGuard:
@@ -39,8 +38,7 @@ class EgressGuard:
     def __init__(self, allowed: AllowedHosts) -> None:
         """Keep the rule."""
         self._allowed = allowed
-        # Released when a look-up ends, which is later than when its caller gives up.
-        self._look_ups = threading.BoundedSemaphore(_MAX_LOOK_UPS)
+        self._resolver = Resolver()
 
     @classmethod
     def of(cls, allowed_private_hosts: Iterable[str]) -> "EgressGuard":
@@ -57,7 +55,7 @@ class EgressGuard:
             TaskFailedError: ``HostRefused``, which is final: none of the host's addresses is
                 allowed. ``HostNotFound``, worth a retry: it has none.
         """
-        found = await self._look_up(host, port)
+        found = await self._resolver.look_up(host, port)
         permitted = [each for each in found if self._allowed.permits(host, each)]
         if not permitted:
             raise TaskFailedError(
@@ -95,55 +93,6 @@ class EgressGuard:
         raise TaskFailedError(
             f"cannot connect to {host}:{port}: {reason}", type="ConnectionFailed", retryable=True
         )
-
-    async def _look_up(self, host: str, port: int) -> _Found:
-        """Return the host's addresses, each once; a literal address is its own."""
-        with suppress(ValueError):
-            return [ipaddress.ip_address(host)]
-        if not self._look_ups.acquire(blocking=False):
-            raise TaskFailedError(
-                "too many names are being looked up", type="HostNotFound", retryable=True
-            )
-        answer: asyncio.Future[_Found] = asyncio.get_running_loop().create_future()
-        # In a thread of its own: in a pool, a few names whose servers never answer would keep
-        # everybody's waiting, and a worker that is told to stop would wait for them.
-        threading.Thread(
-            target=self._answer_look_up,
-            args=(answer, host, port),
-            name="look-up",
-            daemon=True,
-        ).start()
-        try:
-            async with asyncio.timeout(LOOK_UP_SECONDS):
-                return await answer
-        except (OSError, UnicodeError):  # a time-out is an OSError too
-            raise TaskFailedError(
-                f"{host} has no address", type="HostNotFound", retryable=True
-            ) from None
-
-    def _answer_look_up(self, answer: "asyncio.Future[_Found]", host: str, port: int) -> None:
-        """Ask the system's resolver, and hand the answer to the loop that waits for it."""
-        found: _Found = []
-        fault: Exception | None = None
-        try:
-            entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-            texts = dict.fromkeys(str(entry[4][0]).partition("%")[0] for entry in entries)
-            found = [ipaddress.ip_address(text) for text in texts]
-        except (OSError, UnicodeError) as error:
-            fault = error
-        finally:
-            self._look_ups.release()
-
-        def settle() -> None:
-            if answer.done():
-                return
-            if fault is not None:
-                answer.set_exception(fault)
-            else:
-                answer.set_result(found)
-
-        with suppress(RuntimeError):  # the loop may be gone by now
-            answer.get_loop().call_soon_threadsafe(settle)
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
@@ -183,7 +132,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class GuardedTransport(httpx.AsyncBaseTransport):
-    """httpx over connections that ``GuardedBackend`` opens."""
+    """httpx over connections that ``GuardedBackend`` opens; an answer is whole, and bounded."""
 
     def __init__(self, guard: EgressGuard) -> None:
         """Build the pool; connections are kept per host name, so certificates always match."""
@@ -211,32 +160,28 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                 extensions=request.extensions,
             )
         )
-        return httpx.Response(
-            status_code=answer.status,
-            headers=answer.headers,
-            stream=_AnswerStream(answer),
-            extensions=answer.extensions,
-        )
+        try:
+            return await _whole(answer, request)
+        finally:
+            await answer.aclose()
 
     async def aclose(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
 
 
-class _AnswerStream(httpx.AsyncByteStream):
-    """The body of an answer, as httpx reads it."""
-
-    def __init__(self, answer: httpcore.Response) -> None:
-        """Keep the answer until it is read or closed."""
-        self._answer = answer
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        async for part in self._answer.aiter_stream():
-            yield part
-
-    async def aclose(self) -> None:
-        """Give the connection back."""
-        await self._answer.aclose()
+async def _whole(answer: httpcore.Response, request: httpx.Request) -> httpx.Response:
+    """Return the answer with its body, which is read and decoded within the request's limit."""
+    host = request.url.host
+    max_bytes = request.extensions.get(MAX_BYTES, DEFAULT_MAX_BYTES)
+    headers = httpx.Headers(answer.headers)
+    content = await read_bounded(answer.aiter_stream(), host, max_bytes)
+    # Of an encoding that nobody asked for the receiver gets the bytes as they are. Its name goes in
+    # any case: httpx would decode once more, and without limit.
+    if layers := encodings_of(headers.pop("content-encoding", "")):
+        content = await decoded(content, layers, host, max_bytes)
+        headers.pop("content-length", None)
+    return httpx.Response(answer.status, headers=headers, content=content)
 
 
 def guarded_client(allowed_private_hosts: Sequence[str]) -> httpx.AsyncClient:
@@ -250,6 +195,7 @@ def guarded_client(allowed_private_hosts: Sequence[str]) -> httpx.AsyncClient:
         transport=GuardedTransport(EgressGuard.of(allowed_private_hosts)),
         # Proxies from the environment would open connections past the guard.
         trust_env=False,
+        headers={"accept-encoding": ACCEPTED_ENCODINGS, "user-agent": "perdure"},
         # Every organization's tasks share the client: what a service sets for one is no one's.
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
         timeout=None,  # noqa: S113 - deadlines are per call

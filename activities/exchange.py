@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import httpcore
 import httpx
 
+from activities.egress import MAX_BYTES
+from activities.redirects import MAX_REDIRECTS, redirected
 from flows.errors import TaskFailedError
 
 _MAX_URL_CHARS = 200
@@ -41,20 +43,22 @@ async def exchange(
             ``Timeout``, ``HostNotFound`` and ``ConnectionFailed`` are worth a retry.
     """
     shown = shown_url(request.url)
+    request.extensions[MAX_BYTES] = max_bytes
     try:
         async with asyncio.timeout(seconds):
-            return await _read(client, request, max_bytes, follow_redirects)
+            return await _send(client, request, follow_redirects)
     except TimeoutError:
         raise TaskFailedError(
             f"{request.method} {shown} did not answer within {seconds:g} s",
             type="Timeout",
             retryable=True,
         ) from None
-    except (httpx.UnsupportedProtocol, httpx.TooManyRedirects, httpx.InvalidURL) as error:
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL) as error:
         raise TaskFailedError(f"{shown}: {error}", type="InvalidRequest") from None
-    except (httpx.LocalProtocolError, httpcore.LocalProtocolError) as error:
+    except (httpx.LocalProtocolError, httpcore.LocalProtocolError):
+        # Its message quotes the header that it refuses, which may hold a credential.
         raise TaskFailedError(
-            f"{request.method} {shown} cannot be sent: {error}", type="InvalidRequest"
+            f"{request.method} {shown} cannot be sent: not allowed in HTTP", type="InvalidRequest"
         ) from None
     except (httpx.HTTPError, *_NETWORK_ERRORS) as error:
         raise TaskFailedError(
@@ -73,34 +77,29 @@ _NETWORK_ERRORS = (
 )
 
 
-async def _read(
-    client: httpx.AsyncClient, request: httpx.Request, max_bytes: int, follow_redirects: bool
+async def _send(
+    client: httpx.AsyncClient, request: httpx.Request, follow_redirects: bool
 ) -> Answer:
-    """Send, and read no more than ``max_bytes``, counted after decompression."""
-    response = await client.send(request, stream=True, follow_redirects=follow_redirects)
-    try:
-        content = bytearray()
-        async for part in response.aiter_bytes(64 * 1024):
-            content += part
-            if len(content) > max_bytes:
-                raise TaskFailedError(
-                    f"{shown_url(request.url)} answered with more than {max_bytes} bytes",
-                    type="ResponseTooLarge",
-                )
-    finally:
-        await response.aclose()
+    """Send, and follow redirects; each of them passes the guard like the first request."""
+    response = await client.send(request, follow_redirects=False)
+    for _ in range(MAX_REDIRECTS):
+        if not (follow_redirects and response.has_redirect_location):
+            break
+        request = redirected(request, response)
+        response = await client.send(request, follow_redirects=False)
+    if follow_redirects and response.has_redirect_location:
+        raise TaskFailedError(f"more than {MAX_REDIRECTS} redirects", type="InvalidRequest")
     return Answer(
         response.status_code,
         dict(response.headers.items()),
-        bytes(content),
+        response.content,
         response.charset_encoding,
     )
 
 
-def is_web_url(url: httpx.URL) -> bool:
-    """Return whether the URL names an http or https service, with a port that exists."""
-    has_port = url.port is None or 0 < url.port < 65_536
-    return url.scheme in {"http", "https"} and bool(url.host) and has_port
+def url_fault(error: Exception) -> str:
+    """Return what is wrong with a URL without quoting it: what it quotes may be a password."""
+    return str(error).partition(":")[0].partition("'")[0].strip()
 
 
 def shown_url(url: httpx.URL) -> str:

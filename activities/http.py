@@ -11,9 +11,10 @@ import httpx
 from pydantic import JsonValue
 from temporalio import activity
 
-from activities.exchange import Answer, exchange, is_web_url, shown_url
+from activities.exchange import Answer, exchange, shown_url, url_fault
 from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
+from activities.redirects import is_web_url
 from activities.time_limits import allowed_seconds
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
@@ -89,7 +90,9 @@ def _request(
             parameters.method, url, content=content, headers=[*headers.items()]
         )
     except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise TaskFailedError(f"the URL cannot be used: {error}", type="InvalidRequest") from None
+        raise TaskFailedError(
+            f"the URL cannot be used: {url_fault(error)}", type="InvalidRequest"
+        ) from None
 
 
 def _headers(authored: dict[str, Scalar]) -> dict[str, str]:

@@ -11,6 +11,7 @@ from flows.errors import TaskFailedError
 from runtime.readiness import free_port
 from tests.support.calls import a_call, performed
 from tests.support.eventually import eventually
+from tests.support.names import resolving
 from tests.support.web import response, serving
 
 
@@ -203,18 +204,3 @@ async def test_names_that_are_never_answered_hold_nobody_else_up(
     ends = await asyncio.gather(*hanging, return_exceptions=True)
     assert {end.type for end in ends if isinstance(end, TaskFailedError)} == {"HostNotFound"}
     assert len(ends) == 100
-
-
-def resolving(monkeypatch: pytest.MonkeyPatch, addresses_by_name: dict[str, list[str]]) -> None:
-    """Let the system's resolver answer these names, and all others as ever."""
-    real = socket.getaddrinfo
-
-    def answered(host: str, port: Any, *rest: Any, **named: Any) -> Any:
-        if host not in addresses_by_name:
-            return real(host, port, *rest, **named)
-        return [
-            (socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))
-            for address in addresses_by_name[host]
-        ]
-
-    monkeypatch.setattr(socket, "getaddrinfo", answered)

@@ -1,6 +1,7 @@
 """A real HTTP server on the loopback address that answers whatever a test wants, byte for byte."""
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -26,12 +27,13 @@ class Web:
     """
 
     port: int = 0
+    scheme: str = "http"
     requests: list[Request] = field(default_factory=list)
 
     @property
     def url(self) -> str:
         """Address of the server."""
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
 
 Answer = Callable[[Request], bytes | None]
@@ -54,9 +56,9 @@ def response(
 
 
 @asynccontextmanager
-async def serving(answer: Answer) -> AsyncIterator[Web]:
+async def serving(answer: Answer, tls: ssl.SSLContext | None = None) -> AsyncIterator[Web]:
     """Serve on a free port; an answer of None keeps the caller waiting until the server stops."""
-    web = Web()
+    web = Web(scheme="https" if tls else "http")
     closing = asyncio.Event()
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -71,7 +73,7 @@ async def serving(answer: Answer) -> AsyncIterator[Web]:
                 await writer.drain()
         writer.close()
 
-    server = await asyncio.start_server(handle, "127.0.0.1", 0)
+    server = await asyncio.start_server(handle, "127.0.0.1", 0, ssl=tls)
     web.port = server.sockets[0].getsockname()[1]
     try:
         yield web
