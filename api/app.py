@@ -20,6 +20,7 @@ from api.routes import (
     flow_versions,
     flows,
     health,
+    task_data,
     task_executions,
     task_executors,
     task_outputs,
@@ -55,6 +56,7 @@ ROUTERS = (
     task_executions.router,
     task_outputs.router,
     task_executors.router,
+    task_data.router,
     webhooks.router,
     health.router,
 )

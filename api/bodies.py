@@ -19,6 +19,7 @@ MAX_DEPTH = 64
 
 BODY_LIMITS: Sequence[tuple[re.Pattern[str], int]] = (
     (re.compile(r"/api/flows(/[^/]+/(definition|task|validate))?"), MAX_DEFINITION_BODY_BYTES),
+    (re.compile(r"/api/task-data"), MAX_DEFINITION_BODY_BYTES),
 )
 
 _MAX_DOUBLE = int(sys.float_info.max)

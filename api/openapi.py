@@ -12,6 +12,7 @@ TAGS = [
     {"name": "task-executions", "description": "Attempts of tasks."},
     {"name": "task-outputs", "description": "Results of tasks."},
     {"name": "task-executors", "description": "What tasks can do."},
+    {"name": "task-data", "description": "What tasks of a definition yield, take and offer."},
     {"name": "webhooks", "description": "Posts from outside that start flows."},
     {"name": "health", "description": "For whoever keeps the process running."},
 ]

@@ -69,6 +69,7 @@ UNADDRESSED = {
     "GET /api/task-executions",
     "GET /api/task-executors",
     "GET /api/task-outputs",
+    "POST /api/task-data",
     "POST /api/webhooks/{}/{}",  # for anybody; tests/api/test_webhooks.py
 }
 
