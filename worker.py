@@ -21,6 +21,7 @@ from activities.interceptor import ProjectionInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from activities.waiting import WaitActivities
+from activities.webhooks import WebhookActivities
 from flows.errors import StartUpError, TemporalUnavailableError
 from operations.aftermath import Aftermath
 from operations.definitions import Definitions
@@ -183,6 +184,7 @@ async def _task_activities(settings: Settings) -> AsyncIterator[list[Activity]]:
             data.branch,
             data.validation,
             HttpActivities(client).http_request,
+            WebhookActivities(client).webhook_notification,
             DocumentActivities(client).doc_to_text,
             CodeActivities(sandboxes).python_code,
             WaitActivities().wait,

@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-import json
-import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -11,11 +9,17 @@ import httpx
 from pydantic import JsonValue
 from temporalio import activity
 
-from activities.exchange import Answer, exchange, shown_url, url_fault
+from activities.exchange import Answer, exchange, shown_url
 from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
-from activities.redirects import is_web_url
 from activities.time_limits import allowed_seconds
+from activities.web_requests import (
+    encoded,
+    json_bytes,
+    request_headers,
+    scalar_text,
+    web_request,
+)
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
 from flows.executors.http_request import HTTP_REQUEST, HttpRequestParameters, Scalar
@@ -24,9 +28,6 @@ MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 
 _MAX_RETRY_AFTER = timedelta(minutes=10)
 _SHOWN_BODY_CHARS = 300
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
-_FRAMING = frozenset({"connection", "content-length", "host", "te", "transfer-encoding", "upgrade"})
 _WORTH_A_RETRY = frozenset({408, 429})
 
 
@@ -69,70 +70,27 @@ def _request(
     client: httpx.AsyncClient, parameters: HttpRequestParameters, effect_key: str
 ) -> httpx.Request:
     """Build the request; ``InvalidRequest`` for what cannot be sent."""
-    headers = _headers(parameters.headers)
+    headers = request_headers(parameters.headers)
     headers.setdefault("idempotency-key", effect_key)
     content: bytes | None = None
     if isinstance(parameters.body, str):
-        content = _encoded(parameters.body)
+        content = encoded(parameters.body)
         headers.setdefault("content-type", "text/plain; charset=utf-8")
     elif parameters.body is not None:
-        content = _encoded(json.dumps(parameters.body, ensure_ascii=False, separators=(",", ":")))
+        content = json_bytes(parameters.body)
         headers.setdefault("content-type", "application/json")
-    try:
-        url = httpx.URL(parameters.url)
-        query = [pair for key, value in parameters.query.items() for pair in _pairs(key, value)]
-        url = url.copy_merge_params(query) if query else url
-        if not is_web_url(url):
-            raise TaskFailedError(
-                f"{shown_url(url)!r} is not an http or https URL", type="InvalidRequest"
-            )
-        return client.build_request(
-            parameters.method, url, content=content, headers=[*headers.items()]
-        )
-    except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-        raise TaskFailedError(
-            f"the URL cannot be used: {url_fault(error)}", type="InvalidRequest"
-        ) from None
+    query = [pair for key, value in parameters.query.items() for pair in _pairs(key, value)]
+    return web_request(
+        client, parameters.method, parameters.url, headers=headers, content=content, query=query
+    )
 
 
-def _headers(authored: dict[str, Scalar]) -> dict[str, str]:
-    """Return headers in lower case; none may break out of its line or change the framing."""
-    headers: dict[str, str] = {}
-    for name, value in authored.items():
-        text = _text(value)
-        if not _HEADER_NAME.match(name) or _CONTROL.search(text):
-            raise TaskFailedError(
-                f"header {name!r} holds characters that a header cannot", type="InvalidRequest"
-            )
-        if name.lower() in _FRAMING:
-            raise TaskFailedError(f"header {name!r} cannot be set", type="InvalidRequest")
-        if not text.isascii():
-            raise TaskFailedError(f"header {name!r} is not ASCII", type="InvalidRequest")
-        headers[name.lower()] = text.strip()
-    return headers
-
-
-def _pairs(key: str, value: Scalar | list[Scalar] | None) -> list[tuple[str, Scalar | None]]:
+def _pairs(key: str, value: Scalar | list[Scalar] | None) -> list[tuple[str, str]]:
     """Return the query pairs of one parameter: none for null, one for each item of a list."""
     if value is None:
         return []
     values = value if isinstance(value, list) else [value]
-    return [(key, _text(each)) for each in values]
-
-
-def _text(value: Scalar) -> str:
-    """Write a scalar as JSON would."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def _encoded(text: str) -> bytes:
-    """Return the text in UTF-8."""
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise TaskFailedError(
-            "the body holds half of a surrogate pair", type="InvalidRequest"
-        ) from None
+    return [(key, scalar_text(each)) for each in values]
 
 
 def _body(answer: Answer) -> JsonValue:

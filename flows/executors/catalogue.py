@@ -16,6 +16,7 @@ from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.spec import TaskExecutor
 from flows.executors.validation import VALIDATION
 from flows.executors.wait import WAIT
+from flows.executors.webhook_notification import WEBHOOK_NOTIFICATION
 from flows.executors.webhook_receive import WEBHOOK_RECEIVE
 
 EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
@@ -29,6 +30,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             FORMAT_DATA,
             PYTHON_CODE,
             HTTP_REQUEST,
+            WEBHOOK_NOTIFICATION,
             BRANCH,
             VALIDATION,
             WAIT,
