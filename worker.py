@@ -18,6 +18,7 @@ from activities.documents import DocumentActivities
 from activities.egress import guarded_client
 from activities.http import HttpActivities
 from activities.interceptor import ProjectionInterceptor
+from activities.observation import ObservationInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from activities.waiting import WaitActivities
@@ -25,20 +26,27 @@ from activities.webhooks import WebhookActivities
 from flows.errors import StartUpError, TemporalUnavailableError
 from operations.aftermath import Aftermath
 from operations.definitions import Definitions
+from operations.open_watch import watch_open
 from operations.reconciliation import Reconciler
 from operations.starting import Starter
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
+from runtime.metrics import Metrics
+from runtime.metrics_server import serving_metrics
 from runtime.mongo import Mongo
+from runtime.mongo_pool import PoolListener
 from runtime.payload_encryption import codec_of
+from runtime.readiness import free_port
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import run_until_signalled, unless_stopped
 from runtime.temporal import connect, worker_runtime, workflow_runner
+from runtime.tracing import Tracing, traced, tracing
 from runtime.waiting import once_available
 from store.executions import ExecutionRepository
 from store.expiry import Expiry
 from store.flows import FlowRepository
 from store.indexes import ensure_indexes
+from store.open_executions import OpenExecutions
 from store.payloads import PayloadRepository
 from store.projection import Projection
 from store.task_executions import TaskExecutionRepository
@@ -70,19 +78,33 @@ async def serve(
         more_activities: Of task executors that do not ship with the platform.
     """
     async with AsyncExitStack() as stack:
-        mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+        metrics = Metrics()
+        spans = await stack.enter_async_context(tracing("perdure-worker"))
+        mongo = Mongo(
+            settings.mongodb_uri.get_secret_value(),
+            settings.mongodb_database,
+            listeners=[PoolListener(metrics)],
+        )
         stack.callback(mongo.close)
-        client = await unless_stopped(stop, _prepared(settings, mongo))
+        sdk_port = free_port()
+        stack.enter_context(
+            serving_metrics(
+                metrics, settings.metrics_host, settings.metrics_port, sdk_port=sdk_port
+            )
+        )
+        client = await unless_stopped(stop, _prepared(settings, mongo, sdk_port, spans))
         if client is None:
             return
         gateway = Gateway(client, settings.task_queue)
         projection = Projection(mongo.database)
         activities = [
             *_record_activities(settings, mongo, gateway, projection),
-            *await stack.enter_async_context(_task_activities(settings)),
+            *await stack.enter_async_context(_task_activities(settings, spans)),
             *more_activities,
         ]
-        worker = _worker(settings, client, projection, activities)
+        worker = _worker(settings, client, projection, activities, metrics)
+        watching = asyncio.create_task(watch_open(OpenExecutions(mongo.database), metrics))
+        stack.callback(watching.cancel)
         running = asyncio.ensure_future(worker.run())
         logger.info("working", extra={"task_queue": settings.task_queue, "pid": os.getpid()})
         try:
@@ -93,10 +115,12 @@ async def serve(
             await running
 
 
-async def _prepared(settings: Settings, mongo: Mongo) -> Client:
+async def _prepared(
+    settings: Settings, mongo: Mongo, sdk_metrics_port: int, spans: Tracing
+) -> Client:
     """Return a connected client, once MongoDB has its indexes and Temporal what we need there."""
     await once_available("MongoDB", lambda: ensure_indexes(mongo.database))
-    runtime = worker_runtime(settings.metrics_port, settings.log_level)
+    runtime = worker_runtime(sdk_metrics_port)
 
     async def connected() -> Client:
         try:
@@ -106,6 +130,7 @@ async def _prepared(settings: Settings, mongo: Mongo) -> Client:
                 storage_driver=mongo.storage_driver(),
                 codec=codec_of(settings),
                 runtime=runtime,
+                interceptors=spans.interceptors,
             )
         except RuntimeError as error:
             raise TemporalUnavailableError(f"Temporal does not answer: {error}") from error
@@ -122,7 +147,11 @@ async def _prepared(settings: Settings, mongo: Mongo) -> Client:
 
 
 def _worker(
-    settings: Settings, client: Client, projection: Projection, activities: Sequence[Activity]
+    settings: Settings,
+    client: Client,
+    projection: Projection,
+    activities: Sequence[Activity],
+    metrics: Metrics,
 ) -> Worker:
     """Return the Temporal worker of workflows and activities, eager activities on."""
     return Worker(
@@ -130,7 +159,7 @@ def _worker(
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
         activities=activities,
-        interceptors=[ProjectionInterceptor(projection)],
+        interceptors=[ObservationInterceptor(metrics), ProjectionInterceptor(projection)],
         workflow_runner=workflow_runner(sandboxed=settings.sandbox_workflows),
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,
@@ -172,12 +201,13 @@ def _record_activities(
 
 
 @asynccontextmanager
-async def _task_activities(settings: Settings) -> AsyncIterator[list[Activity]]:
+async def _task_activities(settings: Settings, spans: Tracing) -> AsyncIterator[list[Activity]]:
     """Build the activities of task executors, and close what they share in the end."""
     async with (
         guarded_client(settings.allowed_private_hosts) as client,
         sandbox(max_processes=os.cpu_count() or 1) as sandboxes,
     ):
+        traced(client, spans)
         data = DataActivities()
         yield [
             data.format_data,

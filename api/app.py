@@ -13,6 +13,7 @@ from api.auth import Authenticator
 from api.bodies import BodyLimit
 from api.boundary import Boundary
 from api.errors import install_error_handlers
+from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
 from api.readiness import OutsidePart
 from api.routes import (
@@ -37,11 +38,15 @@ from operations.triggers import Triggers
 from operations.webhooks import Webhooks
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
+from runtime.metrics import Metrics
+from runtime.metrics_server import serving_metrics
 from runtime.mongo import Mongo
+from runtime.mongo_pool import PoolListener
 from runtime.payload_encryption import codec_of
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
 from runtime.temporal import client_runtime, connect
+from runtime.tracing import Tracing, tracing
 from store.accounts import AccountRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
@@ -71,10 +76,18 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     """
     chosen = settings or _settings_of_process()
 
+    metrics = Metrics()
+    spans = LateTracing()
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with _running_services(chosen) as services:
-            app.state.services = services
+        async with AsyncExitStack() as stack:
+            spans.current = await stack.enter_async_context(tracing("perdure-api"))
+            if settings is None:
+                host, port = chosen.metrics_host, chosen.api_metrics_port
+                stack.enter_context(serving_metrics(metrics, host, port))
+            services = _running_services(chosen, metrics, spans.current)
+            app.state.services = await stack.enter_async_context(services)
             yield
 
     app = PerdureAPI(
@@ -92,6 +105,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Boundary)
+    app.add_middleware(Observation, metrics=metrics, tracing=spans)
     return app
 
 
@@ -106,10 +120,16 @@ def _settings_of_process() -> Settings:
 
 
 @asynccontextmanager
-async def _running_services(settings: Settings) -> AsyncIterator[Services]:
+async def _running_services(
+    settings: Settings, metrics: Metrics, tracing: Tracing
+) -> AsyncIterator[Services]:
     """Build clients and everything on top of them, and close them in the end."""
     async with AsyncExitStack() as stack:
-        mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+        mongo = Mongo(
+            settings.mongodb_uri.get_secret_value(),
+            settings.mongodb_database,
+            listeners=[PoolListener(metrics)],
+        )
         stack.callback(mongo.close)
         http = await stack.enter_async_context(httpx.AsyncClient())
         client = await connect(
@@ -119,9 +139,10 @@ async def _running_services(settings: Settings) -> AsyncIterator[Services]:
             codec=codec_of(settings),
             runtime=client_runtime(),
             lazy=True,
+            interceptors=tracing.interceptors,
         )
         gateway = Gateway(client, settings.task_queue)
-        services = _services(settings, mongo, gateway, http)
+        services = _services(settings, mongo, gateway, http, metrics)
         for part in (services.mongodb, services.temporal):
             part.start()
             stack.push_async_callback(part.stop)
@@ -133,6 +154,7 @@ def _services(
     mongo: Mongo,
     gateway: Gateway,
     http: httpx.AsyncClient,
+    metrics: Metrics,
 ) -> Services:
     flows_stored = FlowRepository(mongo.database)
     executions_stored = ExecutionRepository(mongo.database)
@@ -153,6 +175,7 @@ def _services(
         starter=starter,
         gateway=gateway,
         definitions=definitions,
+        created=metrics.executions_created.inc,
     )
     return Services(
         authenticator=Authenticator(accounts, _token_verifier(settings, http)),

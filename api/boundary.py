@@ -26,8 +26,7 @@ class Boundary:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        request_id = str(ULID())
-        scope.setdefault("state", {})["request_id"] = request_id
+        request_id = scope.setdefault("state", {}).setdefault("request_id", str(ULID()))
         is_started = False
 
         async def sender(message: Message) -> None:

@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 
 from api.bodies import JsonRequest
+from api.observation import tell_organization
 from api.services import services_of
 from flows.errors import InvalidError, StoreUnavailableError
 
@@ -46,6 +47,7 @@ class ProtectedRoute(APIRoute):
                 raise StoreUnavailableError("the store does not answer")
             authenticate = services.authenticator.authenticate
             request.state.caller = await authenticate(request.method, request.headers)
+            tell_organization(request, request.state.caller.organization_id)
             if b"%00" in request.scope["query_string"]:
                 raise InvalidError("a query parameter contains NUL")
             if reads_body and request.says_json and await request.body():

@@ -1,6 +1,7 @@
 """Use cases of flow executions: create, read, cancel, run again, delete."""
 
 import logging
+from collections.abc import Callable
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -42,8 +43,14 @@ class Executions:
         starter: Starter,
         gateway: Gateway,
         definitions: Definitions,
+        created: Callable[[], None] | None = None,
     ) -> None:
-        """Borrow everything."""
+        """Borrow everything.
+
+        Args:
+            created: Called for each execution that is recorded, to count it.
+        """
+        self._created = created
         self._flows = FlowAccess(flows)
         self._access = ExecutionAccess(executions)
         self._executions = executions
@@ -85,9 +92,19 @@ class Executions:
             request: JsonValue = [flow_id, input, input_task_name]
             idempotency = (idempotency_key, digest(request))
         record = await self._executions.create(draft, idempotency)
+        if record.id == draft.id:
+            self._tell_created(record)
         if record.is_open and record.started_generation < record.generation:
             await self._starter.try_start(record, flow_record)
         return record
+
+    def _tell_created(self, record: ExecutionRecord) -> None:
+        logger.info(
+            "execution created",
+            extra={"flow_execution_id": record.id, "organization_id": record.organization_id},
+        )
+        if self._created is not None:
+            self._created()
 
     async def get(self, caller: Caller, flow_execution_id: str) -> ExecutionRecord:
         """Return an execution that is not deleted.

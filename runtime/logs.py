@@ -3,7 +3,12 @@
 import json
 import logging
 import sys
+import traceback
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TextIO
 
 from temporalio import activity, workflow
@@ -12,8 +17,32 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "message",
     "asctime",
     "color_message",
+    "temporal_log",
 }
-_SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi")
+_SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
+_URL_LOGGERS = ("uvicorn.access", "httpx", "httpcore")
+_SDK = "temporalio"
+_NOTHING: Mapping[str, object] = MappingProxyType({})
+
+_served: ContextVar[Mapping[str, object]] = ContextVar("served", default=_NOTHING)
+
+
+@contextmanager
+def logging_facts(**facts: object) -> Iterator[MutableMapping[str, object]]:
+    """Put facts into every line that is said while somebody is served.
+
+    Whatever fails meanwhile may hold what callers sent us, so its text is left out of the log: see
+    ``JsonFormatter``.
+
+    Yields:
+        The facts, to which more can be added.
+    """
+    known = {**_served.get(), **facts}
+    token = _served.set(known)
+    try:
+        yield known
+    finally:
+        _served.reset(token)
 
 
 def _instant(record: logging.LogRecord) -> str:
@@ -22,12 +51,37 @@ def _instant(record: logging.LogRecord) -> str:
 
 
 def _facts(record: logging.LogRecord) -> dict[str, object]:
-    """Return what the caller put into ``extra``."""
-    return {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    """Return whom the process was serving, and what the caller put into ``extra``."""
+    given = {key: value for key, value in vars(record).items() if key not in _STANDARD}
+    return {**_served.get(), **given}
+
+
+def _exception(record: logging.LogRecord) -> str | None:
+    """Return the traceback; without the texts of exceptions while somebody is served."""
+    if not record.exc_info or record.exc_info[1] is None:
+        return None
+    if not _served.get() and not record.name.startswith(_SDK):
+        return logging.Formatter().formatException(record.exc_info)
+    return "".join(_without_texts(record.exc_info[1])).rstrip("\n")
+
+
+def _without_texts(error: BaseException) -> Iterator[str]:
+    """Yield where an exception and its causes come from, and their types."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _without_texts(cause)
+        yield "which led to\n"
+    yield from traceback.format_tb(error.__traceback__)
+    yield f"{type(error).__module__}.{type(error).__qualname__}\n"
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, then the facts."""
+    """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, then the facts.
+
+    What flows work on and what callers send is never part of a line: messages are constant, facts
+    are ids and names, and the text of an exception, which may quote anything, is only written where
+    nobody is served.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; what JSON cannot hold is written as text."""
@@ -38,8 +92,8 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         line |= {key: value for key, value in _facts(record).items() if key not in line}
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+        if exception := _exception(record):
+            line["exception"] = exception
         return json.dumps(line, default=str, ensure_ascii=False)
 
 
@@ -52,8 +106,8 @@ class ConsoleFormatter(logging.Formatter):
         line = (
             f"{_instant(record)} {record.levelname:<7} {record.name}: {record.getMessage()}{facts}"
         )
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
+        if exception := _exception(record):
+            line += "\n" + exception
         return line
 
 
@@ -75,8 +129,13 @@ def configure_logs(log_format: str, level: str, stream: TextIO | None = None) ->
         if server.handlers:  # without any it passes on already, or was switched off
             server.handlers.clear()
             server.propagate = True
-    for name in ("httpx", "httpcore", "pymongo"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # Each of these lines would hold a whole URL, and a query string may hold a signature.
+    for name in _URL_LOGGERS:
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("pymongo").setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # Below this the SDK writes down every completion, with what is in it.
+    logging.getLogger(_SDK).setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.captureWarnings(capture=True)
     # The ids stay in ``extra``; repeating them in the text would make every message unique.
     workflow.logger.workflow_info_on_message = False

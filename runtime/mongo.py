@@ -1,11 +1,13 @@
 """How processes reach MongoDB: one client a process, quick to say that the store is down."""
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, timedelta
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pymongo.errors import PyMongoError
+from pymongo.monitoring import ConnectionPoolListener
 
 from runtime.payload_storage import MongoStorageDriver
 
@@ -37,17 +39,24 @@ class Mongo:
     use, so a process can start while MongoDB is down.
     """
 
-    def __init__(self, uri: str, database_name: str) -> None:
+    def __init__(
+        self,
+        uri: str,
+        database_name: str,
+        *,
+        listeners: Sequence[ConnectionPoolListener] = (),
+    ) -> None:
         """Prepare a client; options in the URI win over ours.
 
         Args:
             uri: Connection string; names a replica set, or transactions do not work.
+            listeners: Of its connection pools.
         """
         ours = {
             name: value for name, value in _OPTIONS.items() if f"{name.lower()}=" not in uri.lower()
         }
         self.client: AsyncIOMotorClient = AsyncIOMotorClient(
-            uri, tz_aware=True, tzinfo=UTC, appname="perdure", **ours
+            uri, tz_aware=True, tzinfo=UTC, appname="perdure", event_listeners=[*listeners], **ours
         )
         self.database: AsyncIOMotorDatabase = self.client[database_name]
 

@@ -74,7 +74,9 @@ class Settings(BaseSettings):
         allowed_private_hosts: Names, addresses or CIDR ranges inside private networks that tasks
             may call; ``*`` allows all.
         public_url: How the API is reached from outside; what the URLs of webhooks begin with.
+        metrics_host: Interface that Prometheus metrics are served on.
         metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
+        api_metrics_port: The same of the API.
         reconcile_interval: How often open executions are compared with Temporal.
         shutdown_grace: How long a worker that is told to stop lets activities run on, before it
             hands them back.
@@ -106,7 +108,9 @@ class Settings(BaseSettings):
     encrypt_payloads: bool = False
     allowed_private_hosts: Names = ()
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    metrics_host: str = Field(default="127.0.0.1", min_length=1)
     metrics_port: int = Field(default=9464, ge=0, le=65_535)
+    api_metrics_port: int = Field(default=9465, ge=0, le=65_535)
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     reconcile_interval: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))

@@ -3,9 +3,9 @@
 import dataclasses
 import logging
 import os
-import socket
+from collections.abc import Sequence
 
-from temporalio.client import Client
+from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import (
     DataConverter,
@@ -30,6 +30,7 @@ from temporalio.worker.workflow_sandbox import (
 )
 
 from runtime.payload_encryption import EncryptionCodec
+from runtime.readiness import LOOPBACK
 
 EXTERNAL_STORAGE_THRESHOLD_BYTES = 16 * 1024
 
@@ -43,11 +44,10 @@ _PASSED_THROUGH = (
     "orjson",
     "yaml",
     "jsonschema_rs",
+    "opentelemetry",
 )
 
 _FOR_PEOPLE = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=1_000, max_retries=4)
-
-logger = logging.getLogger(__name__)
 
 
 def data_converter(
@@ -101,6 +101,7 @@ async def connect(
     codec: EncryptionCodec | None = None,
     runtime: Runtime | None = None,
     lazy: bool = False,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Client:
     """Return a client of one namespace; TLS, API key and metadata come from ``TEMPORAL_*``.
 
@@ -125,28 +126,23 @@ async def connect(
         data_converter=data_converter(storage_driver, codec),
         runtime=runtime,
         lazy=lazy,
+        interceptors=interceptors,
         retry_config=_FOR_PEOPLE if lazy else None,
     )
 
 
-def worker_runtime(metrics_port: int, log_level: str) -> Runtime:
-    """Return an SDK runtime that serves Prometheus metrics and logs through Python.
-
-    A taken port is a warning, not a stop: two workers on one machine are ordinary.
+def worker_runtime(metrics_port: int) -> Runtime:
+    """Return an SDK runtime that serves metrics on the loopback interface, logging through us.
 
     Args:
-        metrics_port: On all interfaces; 0 picks a free one.
+        metrics_port: A free one; see ``runtime.metrics_server``, which passes them on.
     """
-    logging_config = _through_python("WARN")
-    port = metrics_port or _free_port()
-    if _is_taken(port):
-        logger.warning("metrics port taken, serving no metrics", extra={"port": port})
-        return Runtime(telemetry=TelemetryConfig(logging=logging_config))
-    logger.info("serving metrics", extra={"port": port})
     return Runtime(
         telemetry=TelemetryConfig(
-            logging=logging_config,
-            metrics=PrometheusConfig(bind_address=f"0.0.0.0:{port}", durations_as_seconds=True),
+            logging=_through_python("WARN"),
+            metrics=PrometheusConfig(
+                bind_address=f"{LOOPBACK}:{metrics_port}", durations_as_seconds=True
+            ),
         )
     )
 
@@ -170,22 +166,3 @@ def _through_python(core_level: str) -> LoggingConfig:
             append_log_fields_to_message=False,
         ),
     )
-
-
-def _free_port() -> int:
-    """Return a port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_taken(port: int) -> bool:
-    """Return whether somebody listens on the port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("", port))
-        except OSError:
-            return True
-        return False

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from runtime.logs import configure_logs
+from runtime.logs import configure_logs, logging_facts
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_a_traceback_stays_on_its_json_line(stream: io.StringIO) -> None:
     assert "ValueError: broken" in json.loads(line)["exception"]
 
 
-@pytest.mark.parametrize("name", ["uvicorn.error", "uvicorn.access", "temporalio.core"])
+@pytest.mark.parametrize("name", ["uvicorn.error", "uvicorn.asgi", "temporalio.core"])
 def test_lines_of_servers_and_libraries_have_the_same_form(stream: io.StringIO, name: str) -> None:
     logging.getLogger(name).addHandler(logging.StreamHandler(io.StringIO()))
     logging.getLogger(name).propagate = name.startswith("temporalio")
@@ -66,6 +66,68 @@ def test_a_log_that_was_switched_off_stays_off(stream: io.StringIO) -> None:
     access.info("GET /")
 
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("name", ["uvicorn.access", "httpx", "httpcore.http11"])
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+def test_whole_urls_are_never_said(stream: io.StringIO, name: str, level: str) -> None:
+    configure_logs("json", level, stream)
+
+    logging.getLogger(name).info("GET /files?signature=secret")
+
+    assert stream.getvalue() == ""
+
+
+def test_every_line_names_whom_the_process_serves(stream: io.StringIO) -> None:
+    configure_logs("json", "INFO", stream)
+
+    with logging_facts(request_id="r1") as facts, logging_facts(task_name="t"):
+        logging.getLogger("somewhere").info("inside")
+        facts["organization_id"] = "o1"
+    with logging_facts(request_id="r2"):
+        logging.getLogger("somewhere").info("later")
+    logging.getLogger("somewhere").info("outside")
+
+    inside, later, outside = map(json.loads, stream.getvalue().splitlines())
+    assert (inside["request_id"], inside["task_name"]) == ("r1", "t")
+    assert later["request_id"] == "r2"
+    assert "task_name" not in later
+    assert "request_id" not in outside
+
+
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_what_failed_while_somebody_was_served_is_not_quoted(
+    stream: io.StringIO, log_format: str
+) -> None:
+    configure_logs(log_format, "INFO", stream)
+
+    with logging_facts(request_id="r1"):
+        try:
+            try:
+                int("a secret")
+            except ValueError as error:
+                raise KeyError("another secret") from error
+        except KeyError:
+            logging.getLogger("somewhere").exception("failed")
+
+    said = stream.getvalue()
+    assert "builtins.KeyError" in said
+    assert "builtins.ValueError" in said
+    assert "test_logs.py" in said
+    assert "invalid literal" not in said
+    assert "'another secret'" not in said
+
+
+def test_what_failed_inside_the_sdk_is_not_quoted(stream: io.StringIO) -> None:
+    configure_logs("json", "INFO", stream)
+
+    try:
+        int("a secret")
+    except ValueError:
+        logging.getLogger("temporalio.activity").warning("failed", exc_info=True)
+
+    assert "builtins.ValueError" in stream.getvalue()
+    assert "invalid literal" not in stream.getvalue()
 
 
 def test_console_lines_end_in_facts(stream: io.StringIO) -> None:

@@ -256,6 +256,7 @@ async def _launched(folder: Path, variables: Mapping[str, str]) -> PlatformProce
                 **os.environ,
                 "PERDURE_RECONCILE_INTERVAL": "2",
                 "PERDURE_LOG_FORMAT": "json",
+                "PERDURE_API_METRICS_PORT": "0",
                 **variables,
             },
             stdout=log,

@@ -15,6 +15,7 @@ class Receiver:
 
     Attributes:
         keys: The ``Idempotency-Key`` of each call, in order.
+        trace_parents: The ``traceparent`` of each call, in order.
         failures_left: How many more calls are answered 503.
         gates: Calls to a path with a gate wait until it opens.
         slow: How many seconds an answer from a path takes.
@@ -24,6 +25,7 @@ class Receiver:
 
     url: str = ""
     keys: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
+    trace_parents: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     failures_left: Counter[str] = field(default_factory=Counter)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
     slow: dict[str, float] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class Receiver:
         try:
             path, headers = await _request(reader)
             self.keys[path].append(headers.get("idempotency-key", ""))
+            self.trace_parents[path].append(headers.get("traceparent", ""))
             if path in self.gates:
                 await self.gates[path].wait()
             await asyncio.sleep(self.slow.get(path, 0))
