@@ -12,7 +12,7 @@ from typing import Any
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from activities.code import CodeActivities, sandbox
+from activities.code import CodeActivities
 from activities.data import DataActivities
 from activities.documents import DocumentActivities
 from activities.egress import guarded_client
@@ -21,6 +21,7 @@ from activities.interceptor import ProjectionInterceptor
 from activities.observation import ObservationInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
+from activities.sandbox import Sandbox
 from activities.waiting import WaitActivities
 from activities.webhooks import WebhookActivities
 from flows.errors import StartUpError, TemporalUnavailableError
@@ -61,6 +62,9 @@ MAX_CONCURRENT_ACTIVITIES = 200
 HEARTBEAT_THROTTLE = timedelta(seconds=3)
 """Activities hear of a cancellation when they heartbeat; by default the SDK holds heartbeats back
 for most of the heartbeat timeout."""
+
+SANDBOXES_PER_CPU = 2
+"""So that one organization's code, which gets half of them, can use every processor."""
 
 Activity = Callable[..., Any]
 
@@ -205,7 +209,7 @@ async def _task_activities(settings: Settings, spans: Tracing) -> AsyncIterator[
     """Build the activities of task executors, and close what they share in the end."""
     async with (
         guarded_client(settings.allowed_private_hosts) as client,
-        sandbox(max_processes=os.cpu_count() or 1) as sandboxes,
+        Sandbox(max_processes=SANDBOXES_PER_CPU * (os.cpu_count() or 1)) as sandbox,
     ):
         traced(client, spans)
         data = DataActivities()
@@ -216,7 +220,7 @@ async def _task_activities(settings: Settings, spans: Tracing) -> AsyncIterator[
             HttpActivities(client).http_request,
             WebhookActivities(client).webhook_notification,
             DocumentActivities(client).doc_to_text,
-            CodeActivities(sandboxes).python_code,
+            CodeActivities(sandbox).python_code,
             WaitActivities().wait,
         ]
 

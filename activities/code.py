@@ -3,20 +3,11 @@
 import asyncio
 
 from pydantic import JsonValue
-from pydantic_monty import (
-    AsyncMonty,
-    AsyncMontySession,
-    CollectString,
-    MontyConversionError,
-    MontyCrashedError,
-    MontyRuntimeError,
-    MontySyntaxError,
-    ResourceLimits,
-)
 from temporalio import activity
 
 from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
+from activities.sandbox import CodeRun, Sandbox, SandboxFailedError
 from activities.time_limits import allowed_seconds
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
@@ -25,33 +16,21 @@ from flows.executors.python_code import PYTHON_CODE, PythonCodeParameters
 MAX_MEMORY_BYTES = 256 * 1024 * 1024
 MAX_OUTPUT_BYTES = 8 * 1024 * 1024
 MAX_PRINTED_BYTES = 1024 * 1024
-
-_ENCODE_RESULT = "import json as _json\n_json.dumps(result)"
-_SHOWN_TRACEBACK_CHARS = 8_000
-
-
-def sandbox(max_processes: int) -> AsyncMonty:
-    """Return a pool of sandboxes, to be opened with ``async with`` by the worker.
-
-    Args:
-        max_processes: How many run at once; further tasks wait for their turn.
-    """
-    # A process serves one task: nothing that code did can be seen by another task's code.
-    return AsyncMonty(min_processes=0, max_processes=max_processes, max_checkouts_per_worker=1)
+SHARE_OF_TIME_FOR_WAITING = 0.5
 
 
 class CodeActivities:
-    """Runs authors' code in sandboxes."""
+    """Runs authors' code in a sandbox."""
 
     def __init__(
         self,
-        sandboxes: AsyncMonty,
+        sandbox: Sandbox,
         *,
         max_memory_bytes: int = MAX_MEMORY_BYTES,
         max_output_bytes: int = MAX_OUTPUT_BYTES,
     ) -> None:
-        """Borrow an open pool; whoever opened it closes it."""
-        self._sandboxes = sandboxes
+        """Borrow an open sandbox; whoever opened it closes it."""
+        self._sandbox = sandbox
         self._max_memory_bytes = max_memory_bytes
         self._max_output_bytes = max_output_bytes
 
@@ -63,95 +42,63 @@ class CodeActivities:
 
         Raises:
             TaskFailedError: What the code raised, under that exception's name and with the
-                author's traceback; ``NoResult``, ``InvalidResult``, ``ResultTooLarge``; and
-                ``SandboxCrashed`` when its process died.
+                author's traceback; ``NoResult``, ``InvalidResult``, ``ResultTooLarge``,
+                ``PrintedTooMuch``; ``SandboxCrashed`` when its process died, and ``SandboxBusy``
+                when its turn did not come.
         """
         parameters = parameters_of(call, PythonCodeParameters)
-        try:
-            async with self._sandboxes.checkout(limits=self._limits()) as session:
-                result = await _run(session, parameters)
-        except MontyCrashedError as error:
-            raise _crash(error) from None
-        # A large text takes a while to read: not on the loop, which other tasks share.
-        return await asyncio.to_thread(self._output, result)
-
-    def _limits(self) -> ResourceLimits:
-        """Return what one run may use."""
         seconds = allowed_seconds(PYTHON_CODE.default_timeout)
-        return ResourceLimits(
-            max_feed_duration_secs=seconds,
-            max_total_sleep_secs=seconds,
-            max_memory=self._max_memory_bytes,
-        )
-
-    def _output(self, text: str) -> JsonValue:
-        """Return the value that a JSON text holds, unless it is too large."""
-        size = len(text.encode())
-        if size > self._max_output_bytes:
-            raise TaskFailedError(
-                f"result has {size} bytes, more than the {self._max_output_bytes} allowed",
-                type="ResultTooLarge",
-            )
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        patience = seconds * SHARE_OF_TIME_FOR_WAITING
+        turns = self._sandbox.turns
+        is_running = False
         try:
-            return parse_json(text)
-        except NotJsonError as error:
-            raise _not_json(str(error)) from None
+            async with turns.turn(call.context.organization_id, patience=patience):
+                is_running = True
+                text = await self._sandbox.run(
+                    CodeRun(
+                        code=parameters.code,
+                        input_data=parameters.input_data,
+                        seconds=seconds - (loop.time() - begun),
+                        max_memory=self._max_memory_bytes,
+                        max_output=self._max_output_bytes,
+                        max_printed=MAX_PRINTED_BYTES,
+                    )
+                )
+        except SandboxFailedError as error:
+            fault = error.fault
+            raise TaskFailedError(
+                fault.message,
+                type=fault.type,
+                retryable=fault.retryable,
+                traceback=fault.traceback,
+            ) from None
+        except TimeoutError:
+            raise _late(seconds) if is_running else _busy(patience) from None
+        # A large text takes a while to read: not on the loop, which other tasks share.
+        return await asyncio.to_thread(_value, text)
 
 
-async def _run(session: AsyncMontySession, parameters: PythonCodeParameters) -> str:
-    """Run the code in a fresh session and return its ``result`` as JSON."""
-    printed = CollectString(MAX_PRINTED_BYTES)
+def _value(text: str) -> JsonValue:
+    """Return the value that a result's JSON text holds."""
     try:
-        await session.feed_run(
-            parameters.code, inputs={"input_data": parameters.input_data}, print_callback=printed
-        )
-    except (MontyRuntimeError, MontySyntaxError) as error:
-        raise _authors_failure(error) from None
-    except MontyConversionError as error:
+        return parse_json(text)
+    except NotJsonError as error:
         raise TaskFailedError(
-            f"input_data cannot enter the sandbox: {error}", type="InvalidParameters"
+            f"result is not JSON: {error}", type="InvalidResult", retryable=True
         ) from None
-    try:
-        # Encoded inside: values of other types would cross the border as text that describes them.
-        text: str = await session.feed_run(_ENCODE_RESULT, print_callback=printed)
-    except MontyRuntimeError as error:
-        raise _unreadable(error) from None
-    return text
 
 
-def _unreadable(error: MontyRuntimeError) -> TaskFailedError:
-    """Return why there is no result, or none that JSON can hold."""
-    match error.exception():
-        case NameError():
-            return TaskFailedError("the code assigned no `result`", type="NoResult", retryable=True)
-        case TypeError() | ValueError() | RecursionError():
-            return _not_json(error.display("msg"))
-        case _:
-            return _authors_failure(error)
-
-
-def _not_json(why: str) -> TaskFailedError:
-    """Return the failure of a result that is not JSON."""
-    return TaskFailedError(f"result is not JSON: {why}", type="InvalidResult", retryable=True)
-
-
-def _authors_failure(error: MontyRuntimeError | MontySyntaxError) -> TaskFailedError:
-    """Return what the code raised, as its author would see it on a console."""
-    kind = type(error.exception()).__name__
-    text = error.display().replace("<python-input-0>", "<code>")
-    if len(text) > _SHOWN_TRACEBACK_CHARS:
-        half = _SHOWN_TRACEBACK_CHARS // 2
-        text = f"{text[:half]}\n  …\n{text[-half:]}"
+def _late(seconds: float) -> TaskFailedError:
+    """Return the failure of code that was killed because it did not stop."""
     return TaskFailedError(
-        error.display("type-msg"),
-        type=kind,
-        retryable=isinstance(error, MontyRuntimeError),
-        traceback=text,
+        f"the code did not stop within {seconds:g} s", type="TimeoutError", retryable=True
     )
 
 
-def _crash(error: MontyCrashedError) -> TaskFailedError:
-    """Return the failure of a sandbox whose process died: killed, out of time or out of memory."""
-    if error.timed_out:
-        return TaskFailedError("the code did not stop at its time limit", type="TimeoutError")
-    return TaskFailedError(f"the sandbox died: {error}", type="SandboxCrashed", retryable=True)
+def _busy(patience: float) -> TaskFailedError:
+    """Return the failure of code that never ran."""
+    return TaskFailedError(
+        f"the code's turn did not come within {patience:g} s", type="SandboxBusy", retryable=True
+    )

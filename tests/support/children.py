@@ -1,12 +1,40 @@
-"""Processes that this one started."""
+"""Processes that this one started, and those that they started."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 
 def children_named(part: str) -> list[int]:
     """Return the ids of child processes, alive, whose command line holds this text."""
-    found = []
+    return [
+        pid for pid, parent, command in _processes() if parent == os.getpid() and part in command
+    ]
+
+
+def descendants_named(part: str, of: int | None = None) -> list[int]:
+    """Return the ids of children and their children, alive, whose command line holds this text."""
+    processes = list(_processes())
+    family = {of or os.getpid()}
+    grown = 0
+    while grown != len(family):
+        grown = len(family)
+        family |= {pid for pid, parent, _ in processes if parent in family}
+    return [
+        pid
+        for pid, parent, command in processes
+        if pid in family and parent in family
+        if part in command
+    ]
+
+
+def is_alive(pid: int) -> bool:
+    """Return whether a process has this id and has not ended."""
+    return any(process == pid for process, _, _ in _processes())
+
+
+def _processes() -> Iterator[tuple[int, int, str]]:
+    """Yield id, parent's id and command line of every process that has not ended."""
     for process in Path("/proc").iterdir():
         if not process.name.isdecimal():
             continue
@@ -16,6 +44,5 @@ def children_named(part: str) -> list[int]:
             command = (process / "cmdline").read_bytes().replace(b"\0", b" ").decode()
         except (OSError, ValueError):
             continue
-        if int(parent) == os.getpid() and state != "Z" and part in command:
-            found.append(int(process.name))
-    return found
+        if state != "Z":
+            yield int(process.name), int(parent), command
