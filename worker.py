@@ -43,10 +43,10 @@ from runtime.shutdown import run_until_signalled, unless_stopped
 from runtime.temporal import connect, worker_runtime, workflow_runner
 from runtime.tracing import Tracing, traced, tracing
 from runtime.waiting import once_available
+from store import schema
 from store.executions import ExecutionRepository
 from store.expiry import Expiry
 from store.flows import FlowRepository
-from store.indexes import ensure_indexes
 from store.open_executions import OpenExecutions
 from store.payloads import PayloadRepository
 from store.projection import Projection
@@ -123,7 +123,7 @@ async def _prepared(
     settings: Settings, mongo: Mongo, sdk_metrics_port: int, spans: Tracing
 ) -> Client:
     """Return a connected client, once MongoDB has its indexes and Temporal what we need there."""
-    await once_available("MongoDB", lambda: ensure_indexes(mongo.database))
+    await once_available("MongoDB", lambda: schema.prepare(mongo.database))
     runtime = worker_runtime(sdk_metrics_port)
 
     async def connected() -> Client:
@@ -234,6 +234,9 @@ def main() -> None:
     configure_logs(settings.log_format, settings.log_level)
     try:
         run_until_signalled(lambda stop: serve(settings, stop))
+    except StartUpError as error:
+        logger.error("the worker cannot start", extra={"reason": error.message})
+        sys.exit(1)
     except Exception:
         logger.exception("the worker failed")
         sys.exit(1)

@@ -47,10 +47,10 @@ from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
 from runtime.temporal import client_runtime, connect
 from runtime.tracing import Tracing, tracing
+from store import schema
 from store.accounts import AccountRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
-from store.indexes import ensure_indexes
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -199,7 +199,7 @@ def _mongodb(mongo: Mongo) -> OutsidePart:
         # One cheap question first: creating indexes takes many of the driver's threads at once.
         if not await mongo.is_healthy():
             raise StoreUnavailableError("the store does not answer")
-        await ensure_indexes(mongo.database)
+        await schema.prepare(mongo.database)
 
     return OutsidePart("MongoDB", prepare, mongo.is_healthy)
 

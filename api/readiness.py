@@ -5,6 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
+from flows.errors import StartUpError
 from runtime.waiting import once_available
 
 Probe = Callable[[], Awaitable[bool]]
@@ -23,6 +24,7 @@ class OutsidePart:
     Attributes:
         is_down: Known not to answer. Calls are then refused without being tried: each would hold
             one of the driver's few threads until its timeout.
+        is_unusable: It answers, but this process cannot work with what it holds.
     """
 
     def __init__(self, name: str, prepare: Callable[[], Awaitable[None]], probe: Probe) -> None:
@@ -40,6 +42,7 @@ class OutsidePart:
         self._is_prepared = False
         self._watching: asyncio.Task[None] | None = None
         self.is_down = False
+        self.is_unusable = False
 
     def start(self) -> None:
         """Begin to prepare the part."""
@@ -64,6 +67,11 @@ class OutsidePart:
     async def _prepared(self) -> None:
         try:
             await once_available(self.name, self._prepare)
+        except StartUpError as error:
+            self.is_unusable = True
+            facts = {"service": self.name, "reason": error.message}
+            logger.error("a service cannot be used", extra=facts)
+            return
         except Exception:
             logger.exception("a service cannot be prepared", extra={"service": self.name})
             return

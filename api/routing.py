@@ -43,7 +43,7 @@ class ProtectedRoute(APIRoute):
         async def handle_protected(received: Request) -> Response:
             request = JsonRequest(received.scope, received.receive)
             services = services_of(request)
-            if services.mongodb.is_down:
+            if services.mongodb.is_down or services.mongodb.is_unusable:
                 raise StoreUnavailableError("the store does not answer")
             authenticate = services.authenticator.authenticate
             request.state.caller = await authenticate(request.method, request.headers)

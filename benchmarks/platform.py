@@ -18,8 +18,8 @@ from runtime.mongo import Mongo
 from runtime.process import ManagedProcess
 from runtime.readiness import LOOPBACK, await_answer, free_port
 from runtime.temporal import connect
+from store import schema
 from store.accounts import AccountRepository
-from store.indexes import ensure_indexes
 
 ROOT = Path(__file__).resolve().parents[1]
 TASK_QUEUE = "bench"
@@ -48,7 +48,7 @@ async def running() -> AsyncIterator[Platform]:
         environment = _environment(temporal.address, mongod.uri)
         mongo = Mongo(mongod.uri, DATABASE)
         stack.callback(mongo.close)
-        await ensure_indexes(mongo.database)
+        await schema.prepare(mongo.database)
         port = free_port()
         uvicorn = ["-m", "uvicorn", "--factory", "benchmarks.app:create_app", "--no-access-log"]
         for name, arguments in (

@@ -15,6 +15,10 @@ from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
 from runtime.temporal import connect
 from store.audit import Audit
+from store.indexes import ensure_indexes
+from store.migrations.catalogue import MIGRATIONS
+from store.migrations.migration import Migration
+from store.migrations.runner import Migrations
 
 app = typer.Typer(name="admin", help="Look after a platform.", no_args_is_help=True)
 
@@ -39,6 +43,29 @@ def check(
         settle_interpreter()
     typer.echo(json.dumps(asdict(verdict)) if as_json else _told(verdict))
     raise typer.Exit(1 if verdict.differences else 0)
+
+
+@app.command("migrate")
+def migrate() -> None:
+    """Bring stored data to the schema of this version; worker and API do the same at start-up."""
+    settings = load_settings()
+    try:
+        done = asyncio.run(_migrated(settings))
+    finally:
+        settle_interpreter()
+    for migration in done:
+        typer.echo(f"{migration.number} {migration.name}")
+    typer.echo(f"{len(done)} migrations run, the schema is at {MIGRATIONS[-1].number}")
+
+
+async def _migrated(settings: Settings) -> list[Migration]:
+    mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    try:
+        done = await Migrations(mongo.database).run()
+        await ensure_indexes(mongo.database)
+        return done
+    finally:
+        mongo.close()
 
 
 async def _verdict(settings: Settings) -> Verdict:

@@ -11,8 +11,8 @@ from operations.caller import Role
 from runtime.mongo import Mongo
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import run_until_signalled, unless_stopped
+from store import schema
 from store.accounts import AccountRepository
-from store.indexes import ensure_indexes
 
 ADMINISTRATOR = "administrator"
 
@@ -60,7 +60,7 @@ async def bootstrapped(
     """
     mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
     try:
-        await ensure_indexes(mongo.database)
+        await schema.prepare(mongo.database)
         accounts = AccountRepository(mongo.database)
         organization = await accounts.create_organization(organization_name)
         if kept_key and (owner := await _owner(accounts, kept_key, organization.id)):
