@@ -15,9 +15,10 @@ from temporalio.worker import Worker
 from activities.code import CodeActivities
 from activities.data import DataActivities
 from activities.documents import DocumentActivities
-from activities.egress import guarded_client
+from activities.egress import EgressGuard, guarded_client
 from activities.http import HttpActivities
 from activities.interceptor import ProjectionInterceptor
+from activities.mail import MailActivities, MailServer
 from activities.observation import ObservationInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
@@ -213,16 +214,33 @@ async def _task_activities(settings: Settings, spans: Tracing) -> AsyncIterator[
     ):
         traced(client, spans)
         data = DataActivities()
+        guard = EgressGuard.of(settings.allowed_private_hosts)
         yield [
             data.format_data,
             data.branch,
             data.validation,
             HttpActivities(client).http_request,
             WebhookActivities(client).webhook_notification,
+            MailActivities(guard, _mail_server(settings)).send_email,
             DocumentActivities(client).doc_to_text,
             CodeActivities(sandbox).python_code,
             WaitActivities().wait,
         ]
+
+
+def _mail_server(settings: Settings) -> MailServer | None:
+    """Return the platform's own mail server, if there is one."""
+    if settings.smtp_host is None or settings.smtp_sender is None:
+        return None
+    password = settings.smtp_password
+    return MailServer(
+        host=settings.smtp_host,
+        sender=settings.smtp_sender,
+        port=settings.smtp_port,
+        security=settings.smtp_security,
+        username=settings.smtp_username,
+        password=None if password is None else password.get_secret_value(),
+    )
 
 
 def main() -> None:

@@ -2,11 +2,13 @@
 
 import base64
 import binascii
+import ipaddress
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal
 
 from pydantic import (
+    AfterValidator,
     BeforeValidator,
     Field,
     PlainSerializer,
@@ -19,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from contracts.names import DEFAULT_TASK_QUEUE
 from flows.errors import StartUpError
+from flows.executors.mail_addresses import checked_address
 
 PREFIX = "PERDURE_"
 ENCRYPTION_KEY_BYTES = 32
@@ -53,12 +56,22 @@ def _as_key(value: object) -> object:
     return value
 
 
+def _is_host(entry: str) -> bool:
+    """Return whether it is a name, an address, a CIDR range or ``*``; no URL, and no port."""
+    try:
+        ipaddress.ip_network(entry.strip("[]"), strict=False)
+    except ValueError:
+        return entry == "*" or not set(entry) & set("/:*@ ")
+    return True
+
+
 Seconds = Annotated[
     timedelta,
     BeforeValidator(_from_seconds),
     PlainSerializer(lambda value: value.total_seconds(), when_used="json"),
 ]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_from_commas)]
+MailAddress = Annotated[str, AfterValidator(checked_address)]
 EncryptionKey = Annotated[SecretStr, BeforeValidator(_as_key)]
 EncryptionKeys = Annotated[tuple[EncryptionKey, ...], NoDecode, BeforeValidator(_from_commas)]
 
@@ -83,6 +96,7 @@ class Settings(BaseSettings):
         payload_retention: How long large payloads of a closed execution are kept; at least as long
             as the Temporal namespace keeps histories.
         sandbox_workflows: Whether workflows run inside Temporal's sandbox.
+        smtp_host: The platform's own mail server; None sends by authors' servers only.
 
     Source: docs/configuration.md.
     """
@@ -117,6 +131,12 @@ class Settings(BaseSettings):
     shutdown_grace: Seconds = Field(default=timedelta(seconds=10), ge=timedelta(0))
     payload_retention: Seconds = Field(default=timedelta(days=7), gt=timedelta(0))
     sandbox_workflows: bool = False
+    smtp_port: int | None = Field(default=None, ge=1, le=65_535)
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    smtp_sender: MailAddress | None = None
+    smtp_username: str | None = None
+    smtp_password: SecretStr | None = None
+    smtp_host: str | None = None
 
     @field_validator("encrypt_payloads")
     @classmethod
@@ -125,6 +145,30 @@ class Settings(BaseSettings):
         if wanted and info.data.get("encryption_keys") == ():
             raise ValueError("needs a key in PERDURE_ENCRYPTION_KEYS")
         return wanted
+
+    @field_validator("smtp_host")
+    @classmethod
+    def _is_usable(cls, host: str | None, info: ValidationInfo) -> str | None:
+        """Refuse a mail server that nothing could be sent by, or by a readable password."""
+        data = info.data
+        if host is None:
+            return None
+        if data.get("smtp_sender", "") is None:
+            raise ValueError("needs a sender in PERDURE_SMTP_SENDER")
+        if (data.get("smtp_username") is None) != (data.get("smtp_password") is None):
+            raise ValueError("PERDURE_SMTP_USERNAME and PERDURE_SMTP_PASSWORD need each other")
+        if data.get("smtp_security") == "none" and data.get("smtp_username") is not None:
+            raise ValueError("a password needs PERDURE_SMTP_SECURITY to be starttls or tls")
+        return host
+
+    @field_validator("allowed_private_hosts")
+    @classmethod
+    def _are_hosts(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        """Refuse what would look like a permission and match nothing."""
+        for position, entry in enumerate(entries, start=1):
+            if not _is_host(entry):
+                raise ValueError(f"entry {position} is no host name, address or CIDR range")
+        return entries
 
     def keys(self) -> tuple[str, ...]:
         """Return the encryption keys as text, newest first."""

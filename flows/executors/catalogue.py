@@ -13,6 +13,7 @@ from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
 from flows.executors.python_code import PYTHON_CODE
 from flows.executors.receive_file import RECEIVE_FILE
+from flows.executors.send_email import SEND_EMAIL
 from flows.executors.spec import TaskExecutor
 from flows.executors.validation import VALIDATION
 from flows.executors.wait import WAIT
@@ -31,6 +32,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             PYTHON_CODE,
             HTTP_REQUEST,
             WEBHOOK_NOTIFICATION,
+            SEND_EMAIL,
             BRANCH,
             VALIDATION,
             WAIT,

@@ -100,3 +100,51 @@ def test_payloads_are_not_encrypted_without_a_key() -> None:
 
     assert settings.encrypt_payloads
     assert settings.keys() == (KEY,)
+
+
+MAIL = {
+    "PERDURE_SMTP_HOST": "mail.example",
+    "PERDURE_SMTP_SENDER": "flows@example.org",
+    "PERDURE_SMTP_USERNAME": "me",
+    "PERDURE_SMTP_PASSWORD": "hush",
+}
+
+
+def test_a_mail_server_is_complete() -> None:
+    settings = load_settings(MAIL)
+
+    assert (settings.smtp_security, settings.smtp_port) == ("starttls", None)
+    assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("changed", "variable", "fault"),
+    [
+        ({"PERDURE_SMTP_SENDER": ""}, "PERDURE_SMTP_HOST", "PERDURE_SMTP_SENDER"),
+        ({"PERDURE_SMTP_SENDER": "Ada <a@b.c>"}, "PERDURE_SMTP_SENDER", "e-mail address"),
+        ({"PERDURE_SMTP_PASSWORD": ""}, "PERDURE_SMTP_HOST", "need each other"),
+        ({"PERDURE_SMTP_SECURITY": "none"}, "PERDURE_SMTP_HOST", "PERDURE_SMTP_SECURITY"),
+        ({"PERDURE_SMTP_SECURITY": "ssl"}, "PERDURE_SMTP_SECURITY", "starttls"),
+    ],
+)
+def test_half_a_mail_server_stops_the_start(
+    changed: dict[str, str], variable: str, fault: str
+) -> None:
+    with pytest.raises(StartUpError, match=f"^{variable}: .*{fault}"):
+        load_settings({**MAIL, **changed})
+
+
+@pytest.mark.parametrize(
+    "entry", ["http://host", "host:80", "10.0.0.0/33", "*.example.org", "a b", "user@host"]
+)
+def test_a_permission_that_would_match_nothing_stops_the_start(entry: str) -> None:
+    with pytest.raises(StartUpError, match=r"^PERDURE_ALLOWED_PRIVATE_HOSTS: .*entry 2"):
+        load_settings({"PERDURE_ALLOWED_PRIVATE_HOSTS": f"127.0.0.1,{entry}"})
+
+
+def test_names_addresses_and_ranges_are_permissions() -> None:
+    entries = ("localhost", "internal.example.", "10.0.0.0/8", "fd00::/8", "[::1]", "::1", "*")
+
+    settings = load_settings({"PERDURE_ALLOWED_PRIVATE_HOSTS": ",".join(entries)})
+
+    assert settings.allowed_private_hosts == entries
