@@ -7,6 +7,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from temporalio.client import Client
@@ -23,6 +24,7 @@ from activities.observation import ObservationInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from activities.sandbox import Sandbox
+from activities.secrets import opened
 from activities.waiting import WaitActivities
 from activities.webhooks import WebhookActivities
 from flows.errors import StartUpError, TemporalUnavailableError
@@ -31,6 +33,7 @@ from operations.definitions import Definitions
 from operations.open_watch import watch_open
 from operations.reconciliation import Reconciler
 from operations.starting import Starter
+from operations.vault import Vault
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
@@ -107,7 +110,9 @@ async def serve(
             *await stack.enter_async_context(_task_activities(settings, spans)),
             *more_activities,
         ]
-        worker = _worker(settings, client, projection, activities, metrics)
+        open_secrets = partial(opened, Vault.over(mongo.database, settings.keys()))
+        interceptor = ProjectionInterceptor(projection, open_secrets)
+        worker = _worker(settings, client, interceptor, activities, metrics)
         watching = asyncio.create_task(watch_open(OpenExecutions(mongo.database), metrics))
         stack.callback(watching.cancel)
         running = asyncio.ensure_future(worker.run())
@@ -154,7 +159,7 @@ async def _prepared(
 def _worker(
     settings: Settings,
     client: Client,
-    projection: Projection,
+    interceptor: ProjectionInterceptor,
     activities: Sequence[Activity],
     metrics: Metrics,
 ) -> Worker:
@@ -164,7 +169,7 @@ def _worker(
         task_queue=settings.task_queue,
         workflows=WORKFLOWS,
         activities=activities,
-        interceptors=[ObservationInterceptor(metrics), ProjectionInterceptor(projection)],
+        interceptors=[ObservationInterceptor(metrics), interceptor],
         workflow_runner=workflow_runner(sandboxed=settings.sandbox_workflows),
         max_cached_workflows=MAX_CACHED_WORKFLOWS,
         max_concurrent_activities=MAX_CONCURRENT_ACTIVITIES,

@@ -21,11 +21,28 @@ STORE_UNAVAILABLE = "StoreUnavailable"
 WORKER_LOST = "WorkerLost"
 
 
+class FailureOfSecretWork(Exception):
+    """Stands for the failure of a task that had secrets, and says what may be said of it.
+
+    Attributes:
+        described: What is shown.
+        original: What it stands for; decides about retries, and is never shown.
+    """
+
+    def __init__(self, described: TaskError, original: Exception) -> None:
+        """Keep both; the traceback that may be told becomes part of what is logged."""
+        super().__init__(described.traceback or described.message)
+        self.described = described
+        self.original = original
+
+
 def task_error(error: Exception) -> TaskError:
     """Return what the task execution shows as its error.
 
     Only what nobody foresaw, and what an author's own code raised, comes with a traceback.
     """
+    if isinstance(error, FailureOfSecretWork):
+        return error.described
     if isinstance(error, ApplicationError):
         return TaskError(message=error.message, type=error.type or type(error).__name__)
     if isinstance(error, TaskFailedError):
@@ -53,6 +70,8 @@ def activity_failure(error: Exception, call: TaskCall | None, attempt: int) -> A
         attempt: Temporal's, from 1.
     """
     described = task_error(error)
+    if isinstance(error, FailureOfSecretWork):
+        error = error.original
     return ApplicationError(
         described.message,
         described.model_dump(),

@@ -6,10 +6,10 @@ Source: docs/ARCHITECTURE.md, "The life of a flow execution"; decision 0008.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from pydantic import JsonValue
 from temporalio import activity
@@ -18,12 +18,14 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, 
 
 from activities.failures import WORKER_LOST, activity_failure, task_error
 from activities.heartbeats import heartbeats
+from activities.secrets import OpenSecrets
 from contracts.messages import TaskCall, TaskError, TaskReply
 from flows.canonical import canonical_bytes
 from flows.errors import EngineError, ExecutionSupersededError, StoreUnavailableError
 from flows.executors.catalogue import executor_named
 from flows.executors.spec import Kind
 from flows.values import ensure_carriable
+from runtime.logs import lines_pass
 from store.models import ProcessingStatus
 from store.projection import Projection
 
@@ -33,27 +35,33 @@ TRAVELS_THROUGH_STORE_BYTES = 12 * 1024
 """Results near this size and above leave the history through the store: without it they are lost,
 and the effect with them."""
 
+Answer = TypeVar("Answer")
+
 logger = logging.getLogger(__name__)
 
 
 class ProjectionInterceptor(Interceptor):
     """Wraps every activity of a worker."""
 
-    def __init__(self, projection: Projection) -> None:
-        """Borrow the process's projection."""
+    def __init__(self, projection: Projection, open_secrets: OpenSecrets) -> None:
+        """Borrow the process's projection, and what opens secrets."""
         self._projection = projection
+        self._open_secrets = open_secrets
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
         """Put ourselves in front of the next interceptor."""
-        return _Inbound(next, self._projection)
+        return _Inbound(next, self._projection, self._open_secrets)
 
 
 class _Inbound(ActivityInboundInterceptor):
     """Handles one activity at a time, as the SDK calls it."""
 
-    def __init__(self, next: ActivityInboundInterceptor, projection: Projection) -> None:
+    def __init__(
+        self, next: ActivityInboundInterceptor, projection: Projection, open_secrets: OpenSecrets
+    ) -> None:
         super().__init__(next)
         self._projection = projection
+        self._open_secrets = open_secrets
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         """Run an attempt; a task's reply is wrapped, every failure becomes an ApplicationError."""
@@ -85,7 +93,10 @@ class _Inbound(ActivityInboundInterceptor):
         )
         await report.open()
         try:
-            output = cast("JsonValue", await super().execute_activity(input))
+            if call.secrets:
+                output = await self._with_secrets(call, report, input)
+            else:
+                output = cast("JsonValue", await super().execute_activity(input))
             # A workflow that cannot decode a reply would try for ever.
             ensure_carriable(output, "output")
         except asyncio.CancelledError:
@@ -109,6 +120,19 @@ class _Inbound(ActivityInboundInterceptor):
             started_at=report.started_at,
             completed_at=completed_at,
         )
+
+    async def _with_secrets(
+        self, call: TaskCall, report: "_Report", input: ExecuteActivityInput
+    ) -> JsonValue:
+        """Run one attempt of a task that has secrets: they are opened here, and end here."""
+        ready = await _patiently(lambda: self._open_secrets(call), report.patience())
+        try:
+            with lines_pass(ready.redactor.text):
+                output = await super().execute_activity(replace(input, args=[ready.call]))
+        except Exception as error:
+            raise ready.redactor.error(error) from None
+        # A large output takes a while to search: not on the loop, which other tasks share.
+        return await asyncio.to_thread(ready.redactor.value, cast("JsonValue", output))
 
     async def _cancelled(self, report: "_Report") -> None:
         """Show why an attempt was cancelled; a worker that goes away is not the task's end."""
@@ -153,7 +177,7 @@ class _Report:
             lambda: self.projection.open_attempt(
                 self.call, self.attempt, activity.info().workflow_run_id, self.started_at
             ),
-            self._patience(),
+            self.patience(),
         )
 
     async def close(
@@ -195,26 +219,26 @@ class _Report:
             )
 
         try:
-            await _patiently(write, self._patience() if must_wait else timedelta(0))
+            await _patiently(write, self.patience() if must_wait else timedelta(0))
         except Exception as fault:
             if self.is_instant and isinstance(fault, ExecutionSupersededError):
                 raise
             _log_unreported(self.call, self.attempt, fault)
         return completed_at
 
-    def _patience(self) -> timedelta:
+    def patience(self) -> timedelta:
         """Return how long this attempt may still wait for the store."""
         timeout = activity.info().start_to_close_timeout or timedelta(seconds=10)
         return timeout * SHARE_OF_TIMEOUT_FOR_STORE - (datetime.now(UTC) - self.started_at)
 
 
-async def _patiently(write: Callable[[], Awaitable[None]], patience: timedelta) -> None:
-    """Write, again and again while the store does not answer, for as long as patience lasts."""
+async def _patiently(ask: Callable[[], Awaitable[Answer]], patience: timedelta) -> Answer:
+    """Ask the store, again and again while it does not answer, for as long as patience lasts."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience.total_seconds()
     while True:
         try:
-            return await write()
+            return await ask()
         except StoreUnavailableError:
             if loop.time() + STORE_RETRY_EVERY.total_seconds() >= deadline:
                 raise

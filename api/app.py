@@ -17,6 +17,7 @@ from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
 from api.readiness import OutsidePart
 from api.routes import (
+    credentials,
     flow_executions,
     flow_versions,
     flows,
@@ -30,11 +31,14 @@ from api.routes import (
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
 from flows.errors import StartUpError, StoreUnavailableError
+from operations.credentials import Credentials
 from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.flows import Flows
+from operations.sealing import Sealing
 from operations.starting import Starter
 from operations.triggers import Triggers
+from operations.vault import Vault
 from operations.webhooks import Webhooks
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
@@ -49,6 +53,7 @@ from runtime.temporal import client_runtime, connect
 from runtime.tracing import Tracing, tracing
 from store import schema
 from store.accounts import AccountRepository
+from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
 from store.task_executions import TaskExecutionRepository
@@ -63,6 +68,7 @@ ROUTERS = (
     task_executors.router,
     task_data.router,
     webhooks.router,
+    credentials.router,
     health.router,
 )
 
@@ -169,6 +175,9 @@ def _services(
         definitions=definitions,
     )
     accounts = AccountRepository(mongo.database)
+    credentials_stored = CredentialRepository(mongo.database)
+    vault = Vault.over(mongo.database, settings.keys())
+    sealing = Sealing(vault, credentials_stored)
     executions = Executions(
         flows=flows_stored,
         executions=executions_stored,
@@ -176,17 +185,20 @@ def _services(
         gateway=gateway,
         definitions=definitions,
         created=metrics.executions_created.inc,
+        sealing=sealing,
     )
     return Services(
         authenticator=Authenticator(accounts, _token_verifier(settings, http)),
+        credentials=Credentials(credentials_stored, vault),
         executions=executions,
         flows=Flows(
             flows=flows_stored,
             task_outputs=task_outputs_stored,
             definitions=definitions,
+            sealing=sealing,
             public_url=settings.public_url,
         ),
-        webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions),
+        webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
         mongodb=_mongodb(mongo),

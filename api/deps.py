@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from api.services import services_of
 from operations.caller import Caller
+from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.flows import Flows
 from operations.webhooks import Webhooks
@@ -20,6 +21,10 @@ async def _caller(request: Request) -> Caller:
 
 async def _executions(request: Request) -> Executions:
     return services_of(request).executions
+
+
+async def _credentials(request: Request) -> Credentials:
+    return services_of(request).credentials
 
 
 async def _flows(request: Request) -> Flows:
@@ -39,6 +44,7 @@ async def _task_outputs(request: Request) -> TaskOutputRepository:
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]
+CredentialsDep = Annotated[Credentials, Depends(_credentials)]
 ExecutionsDep = Annotated[Executions, Depends(_executions)]
 FlowsDep = Annotated[Flows, Depends(_flows)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]

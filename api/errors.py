@@ -51,6 +51,7 @@ STATUS_BY_CATEGORY: dict[type[EngineError], int] = {
 
 _CODE_BY_STATUS = {404: "not_found", 405: "method_not_allowed"}
 _MAX_ECHOED_BYTES = 1_000
+_NEVER_REPEATED = "/api/integrations/credentials"
 
 logger = logging.getLogger(__name__)
 
@@ -123,7 +124,8 @@ def _second_shape(error: EngineError) -> dict[str, JsonValue]:
 
 async def _on_invalid_request(request: Request, exception: Exception) -> Response:
     problems = cast(Sequence[dict[str, object]], cast(RequestValidationError, exception).errors())
-    details = [_problem(problem) for problem in problems]
+    tells = not request.url.path.startswith(_NEVER_REPEATED)
+    details = [_problem(problem, repeats=tells) for problem in problems]
     brief: list[JsonValue] = [
         {"loc": problem["loc"], "msg": problem["msg"], "type": problem["type"]}
         for problem in details
@@ -138,15 +140,18 @@ async def _on_invalid_request(request: Request, exception: Exception) -> Respons
     )
 
 
-def _problem(problem: dict[str, object]) -> dict[str, JsonValue]:
-    """Return one problem; what was sent is repeated only where it is JSON and short."""
+def _problem(problem: dict[str, object], *, repeats: bool) -> dict[str, JsonValue]:
+    """Return one problem; what was sent is repeated only where it is a short scalar.
+
+    What lies deeper than the fault may hold anything, a secret as well.
+    """
     told: dict[str, JsonValue] = {
         "type": cast(str, problem["type"]),
         "loc": list(cast(tuple[str | int, ...], problem["loc"])),
         "msg": cast(str, problem["msg"]),
     }
     sent = problem.get("input")
-    if sent is not None and _is_short_json(sent):
+    if repeats and not isinstance(sent, dict | list | None) and _is_short_json(sent):
         told["input"] = cast(JsonValue, sent)
     return told
 

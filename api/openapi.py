@@ -14,6 +14,7 @@ TAGS = [
     {"name": "task-executors", "description": "What tasks can do."},
     {"name": "task-data", "description": "What tasks of a definition yield, take and offer."},
     {"name": "webhooks", "description": "Posts from outside that start flows."},
+    {"name": "credentials", "description": "Secrets that flows refer to by name."},
     {"name": "health", "description": "For whoever keeps the process running."},
 ]
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 
 from api.auth import Authenticator
 from api.readiness import OutsidePart
+from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.flows import Flows
 from operations.webhooks import Webhooks
@@ -23,6 +24,7 @@ class Services:
     """
 
     authenticator: Authenticator
+    credentials: Credentials
     executions: Executions
     flows: Flows
     webhooks: Webhooks

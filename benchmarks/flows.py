@@ -15,8 +15,11 @@ from contracts.names import flow_workflow_id
 from operations.caller import Caller, Role
 from operations.definitions import Definitions
 from operations.executions import Executions
+from operations.sealing import Sealing
 from operations.starting import Starter
+from operations.vault import Vault
 from runtime.gateway import Gateway
+from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
 from store.task_executions import TaskExecutionRepository
@@ -114,6 +117,7 @@ def _direct(platform: Platform, flow_id: str) -> Run:
         starter=starter,
         gateway=gateway,
         definitions=definitions,
+        sealing=Sealing(Vault.over(database, ()), CredentialRepository(database)),
     )
     caller = Caller(
         organization_id=platform.organization_id, user_id=str(uuid4()), role=Role.ORG_ADMIN

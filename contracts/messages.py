@@ -9,6 +9,7 @@ from enum import StrEnum
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from flows.model import Flow, Task
+from flows.secrets import SecretUse
 
 
 class Message(BaseModel):
@@ -62,6 +63,7 @@ class TaskCall(Message):
 
     Attributes:
         parameters: Resolved; what the task execution shows as its ``input``.
+        secrets: What stands masked in the parameters, to be put there where the task runs.
         item: Position in the iteration, None for a task that runs once.
         item_count: Number of items of the iteration, 1 for a task that runs once.
         effect_key: Same on every attempt; sent outside as ``Idempotency-Key``.
@@ -81,6 +83,7 @@ class TaskCall(Message):
     fingerprint: str
     max_attempts: int = 1
     began_at: datetime | None = None
+    secrets: list[SecretUse] = Field(default_factory=list)
 
 
 class OpenTaskCall(Message):

@@ -97,11 +97,20 @@ def item_parameters(
     Raises:
         TaskFailedError: As ``references.resolve``.
     """
-    resolved: dict[str, JsonValue] = {}
-    for name, value in task.parameters.items():
-        own = {text: item[text] for text in iterated.get(name, ()) if text in item}
-        resolved[name] = resolve(value, {**shared, **own})
-    return resolved
+    return {
+        name: resolve(value, item_values(name, iterated, shared, item))
+        for name, value in task.parameters.items()
+    }
+
+
+def item_values(
+    name: str,
+    iterated: Mapping[str, Sequence[str]],
+    shared: Mapping[str, JsonValue],
+    item: Mapping[str, JsonValue],
+) -> dict[str, JsonValue]:
+    """Return the values of references in one parameter of one item; as ``item_parameters``."""
+    return {**shared, **{text: item[text] for text in iterated.get(name, ()) if text in item}}
 
 
 def single_references(task: Task) -> dict[str, dict[str, bool]]:

@@ -13,8 +13,10 @@ from flows.errors import Fault
 from flows.executors.spec import MISSING_PARAMETER, TaskExecutor
 from flows.faults import Location, shown
 from flows.iteration import parameters_schema
+from flows.marks import has_marks, is_marked
 from flows.references import has_template, is_template
 from flows.schemas import schemas_at
+from flows.secrets import MASK
 from flows.suggestions import did_you_mean
 
 MAX_ERRORS = 2_000
@@ -35,7 +37,7 @@ def parameter_faults(executor: TaskExecutor, parameters: dict[str, JsonValue]) -
         executor.parameters.model_validate_json(canonical_bytes(parameters), strict=True)
     except ValidationError as error:
         errors = error.errors(include_url=False, include_context=False, include_input=False)
-        found = [_Finding(details, parameters) for details in errors[:MAX_ERRORS]]
+        found = [_Finding(details, executor, parameters) for details in errors[:MAX_ERRORS]]
     else:
         return []
     faults: dict[tuple[Location, str], Fault] = {}
@@ -58,13 +60,24 @@ class _Finding:
         is_excused: Whether a reference stands where the error is, so that nobody can know yet.
     """
 
-    def __init__(self, details: ErrorDetails, parameters: dict[str, JsonValue]) -> None:
-        """Walk the error's path through the parameters."""
+    def __init__(
+        self, details: ErrorDetails, executor: TaskExecutor, parameters: dict[str, JsonValue]
+    ) -> None:
+        """Walk the error's path through the parameters; what may be secret is not repeated."""
         self.type = details["type"]
         self.message = details["msg"]
         self.location, self.unions, value = _walk(details["loc"], parameters, self.type)
         self.value = value
-        self.is_excused = is_template(value) or (self.type in _CUSTOM and has_template(value))
+        is_secret = is_marked(executor.name, self.location)
+        self.is_excused = (
+            is_template(value)
+            or (self.type in _CUSTOM and has_template(value))
+            or (is_secret and value == MASK)
+        )
+        if is_secret or (self.type == "extra_forbidden" and has_marks(executor.parameters)):
+            self.value = None
+        if is_secret and self.type in _CUSTOM:
+            self.message = "The value does not fit"
 
     def fault(self, executor: TaskExecutor) -> Fault:
         """Return it as a fault."""

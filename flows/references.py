@@ -67,6 +67,21 @@ def occurrences(value: JsonValue) -> Iterator[Occurrence]:
             yield Occurrence(location, match[1].strip(), is_whole)
 
 
+def pieces(string: str) -> Iterator[tuple[str, bool]]:
+    """Yield a string piece by piece: plain text, or what stands between double braces.
+
+    The flag tells the latter, whose text comes without braces and outer blanks.
+    """
+    position = 0
+    for match in _TEMPLATE.finditer(string):
+        if match.start() > position:
+            yield string[position : match.start()], False
+        yield match[1].strip(), True
+        position = match.end()
+    if position < len(string):
+        yield string[position:], False
+
+
 def unclosed_references(
     value: JsonValue, task_names: Collection[str]
 ) -> Iterator[tuple[Path, str]]:

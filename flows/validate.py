@@ -7,10 +7,12 @@ Source: docs/flow-language.md, "Validation".
 
 from flows.errors import Fault
 from flows.executors.catalogue import executor_named, executor_names
+from flows.executors.spec import Kind
 from flows.faults import Faults, Location
 from flows.graph import Graph
 from flows.inputs import is_input_task
 from flows.iteration import DECIDES_ONCE
+from flows.marks import is_marked
 from flows.model import Edge, Flow, Task
 from flows.outputs import output_schemas
 from flows.parameters import parameter_faults
@@ -23,6 +25,7 @@ from flows.references import (
     unclosed_references,
 )
 from flows.schemas import schemas_at
+from flows.secrets import CREDENTIALS, MASK, is_secret_reference
 
 BRANCH = "branch"
 
@@ -122,9 +125,12 @@ class _Validation:
             if self._faults.is_full:
                 return
             place = (*location, "parameters", *occurrence.location)
+            is_secret = is_marked(task.executor, occurrence.location)
             reference = read_reference(occurrence.text, self._task_by_name)
-            if reference is None:
-                self._unreadable(occurrence, place)
+            if reference is None and is_secret_reference(occurrence.text):
+                self._secret(task, occurrence, place, is_marked=is_secret)
+            elif reference is None:
+                self._unreadable(_hidden(occurrence) if is_secret else occurrence, place)
             elif is_input_task(task):
                 reason = "an input task cannot refer to other tasks: it starts the flow"
                 self._faults.add(place, reason, "reference_in_input", input=occurrence.text)
@@ -135,9 +141,21 @@ class _Validation:
                 self._faults.add(place, reason, kind, rejects=False, input=occurrence.text)
 
         for spot, text in unclosed_references(dict(task.parameters), self._task_by_name):
+            if is_marked(task.executor, spot):
+                text = MASK
             reason = f"'{{{{{text[:80]}' is not closed, so it stays text"
             place = (*location, "parameters", *spot)
             self._faults.add(place, reason, "unclosed_reference", rejects=False, input=text)
+
+    def _secret(
+        self, task: Task, occurrence: Occurrence, place: Location, *, is_marked: bool
+    ) -> None:
+        """Rules about references to secrets: somebody must be there to open them."""
+        executor = executor_named(task.executor)
+        opens = executor is None or executor.kind in (Kind.INSTANT, Kind.EFFECT)
+        if not opens and not is_marked:
+            reason = f"'{task.executor}' can use credentials in secret parameters only"
+            self._faults.add(place, reason, "secret_out_of_reach", input=occurrence.text)
 
     def _unreadable(self, occurrence: Occurrence, place: Location) -> None:
         """Say why a reference cannot be read."""
@@ -150,6 +168,10 @@ class _Validation:
             self._faults.add(place, "nothing stands between the braces", "malformed_reference")
             return
         word = occurrence.text.partition(".")[0]
+        if word == CREDENTIALS:
+            reason = f"no credential can be named so in '{{{{{occurrence.text}}}}}'"
+            self._faults.add(place, reason, "malformed_reference", input=occurrence.text)
+            return
         reason = f"'{{{{{occurrence.text}}}}}' refers to an unknown task"
         self._faults.add_unknown(place, reason, "unknown_task", word, self._task_by_name)
 
@@ -212,3 +234,8 @@ class _Validation:
         """Tell whether an output can have what a reference names, as far as its schema says."""
         schema = self._outputs.get(reference.task_name, {})
         return bool(schemas_at(schema, reference.path))
+
+
+def _hidden(occurrence: Occurrence) -> Occurrence:
+    """Return a reference that cannot be read, without what it says: it may be part of a secret."""
+    return Occurrence(occurrence.location, MASK, occurrence.is_whole)

@@ -11,6 +11,7 @@ from flows.executors.catalogue import executor_named
 from flows.inputs import choose_input_task, input_task_names, validate_input
 from flows.model import Flow
 from flows.parse import parse_definition
+from flows.secrets import credentials_of
 from flows.validate import executable
 from store.models import FlowRecord
 
@@ -23,10 +24,12 @@ class Definition:
 
     Attributes:
         forbidding: What keeps it from running.
+        uses_credentials: Whether any task refers to a credential of the organization.
     """
 
     flow: Flow
     forbidding: Sequence[Fault]
+    uses_credentials: bool = False
 
     def accepted_input_task(self, input_task_name: str | None, input: dict[str, JsonValue]) -> str:
         """Return the input task that this input fires.
@@ -65,7 +68,9 @@ class Definitions:
         definition = self._kept.get(key)
         if definition is None:
             flow = parse_definition(record.definition).flow
-            definition = self._kept[key] = Definition(flow, executable(flow))
+            names = {task.name for task in flow.tasks}
+            uses = any(True for task in flow.tasks for _ in credentials_of(task, names))
+            definition = self._kept[key] = Definition(flow, executable(flow), uses)
             if len(self._kept) > MAX_KEPT:
                 self._kept.popitem(last=False)
         else:

@@ -12,12 +12,14 @@ from flows.errors import (
     ConflictError,
     FlowExecutionNotFoundError,
     FlowNotFoundError,
+    InvalidDefinitionError,
     InvalidError,
     UnavailableError,
 )
 from operations.access import ExecutionAccess, FlowAccess
 from operations.caller import Caller, Role
 from operations.definitions import Definition, Definitions
+from operations.sealing import Sealing
 from operations.starting import Starter
 from runtime.gateway import Gateway
 from store.clock import now
@@ -43,6 +45,7 @@ class Executions:
         starter: Starter,
         gateway: Gateway,
         definitions: Definitions,
+        sealing: Sealing,
         created: Callable[[], None] | None = None,
     ) -> None:
         """Borrow everything.
@@ -50,6 +53,7 @@ class Executions:
         Args:
             created: Called for each execution that is recorded, to count it.
         """
+        self._sealing = sealing
         self._created = created
         self._flows = FlowAccess(flows)
         self._access = ExecutionAccess(executions)
@@ -77,7 +81,8 @@ class Executions:
         Raises:
             FlowNotFoundError: No such flow.
             ForbiddenError: Another organization's flow, or the role may not execute.
-            InvalidDefinitionError: The flow has faults that forbid running it.
+            InvalidDefinitionError: The flow has faults that forbid running it, or refers to a
+                credential that does not exist.
             InvalidInputError: The input does not fit, or no input task can be told.
             IdempotencyConflictError: The key was used with another request.
             StoreUnavailableError: Nothing was recorded, as far as we know.
@@ -86,6 +91,7 @@ class Executions:
         caller.require(Role.INTEGRATION, "execute flows")
         definition = self._definitions.of(flow_record)
         input_task = definition.accepted_input_task(input_task_name, input)
+        await self._require_credentials(caller, definition)
         draft = _draft(caller, flow_record, definition, input, input_task)
         idempotency = None
         if idempotency_key is not None:
@@ -204,6 +210,7 @@ class Executions:
             latest = await self._flows.latest(caller, record.flow_id)
             definition = self._definitions.of(latest)
             definition.accepted_input_task(record.input_task_name, record.input)
+            await self._require_credentials(caller, definition)
         except FlowNotFoundError as error:
             raise ConflictError("the flow was deleted", flow_id=record.flow_id) from error
         except InvalidError as error:
@@ -213,6 +220,18 @@ class Executions:
                 flow_version=latest.version,
             ) from error
         return latest.version
+
+    async def _require_credentials(self, caller: Caller, definition: Definition) -> None:
+        """Refuse a flow that refers to credentials which do not exist.
+
+        Raises:
+            InvalidDefinitionError: It does.
+        """
+        if not definition.uses_credentials:
+            return
+        faults = await self._sealing.unknown_credentials(caller.organization_id, definition.flow)
+        if faults:
+            raise InvalidDefinitionError("the flow cannot run as it is", faults)
 
     async def delete(self, caller: Caller, flow_execution_id: str) -> None:
         """Hide an execution for good; deleting it again changes nothing.

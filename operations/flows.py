@@ -1,13 +1,16 @@
 """Use cases of flows and their versions."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import cast
 
 from pydantic import JsonValue
 
 from flows.errors import InvalidError
 from flows.executors.webhook_receive import WEBHOOK_RECEIVE
-from flows.parse import accepted
-from flows.shapes import with_task, without_expansions
+from flows.parse import accepted, check
+from flows.secrets import masked
+from flows.shapes import with_task
 from operations.access import FlowAccess
 from operations.caller import Caller, Role
 from operations.definitions import Definitions
@@ -22,6 +25,7 @@ from operations.expansion import (
     report_on,
 )
 from operations.flow_views import FlowView, NewFlow, checked_changes, first_version
+from operations.sealing import Sealed, Sealing
 from operations.webhooks import webhook_url
 from store.flows import FlowRepository
 from store.models import FlowQuery, FlowRecord, Page, TaskOutputRecord
@@ -45,6 +49,7 @@ class Flows:
         flows: FlowRepository,
         task_outputs: TaskOutputRepository,
         definitions: Definitions,
+        sealing: Sealing,
         public_url: str | None = None,
     ) -> None:
         """Borrow everything.
@@ -54,6 +59,7 @@ class Flows:
         """
         self._public_url = public_url
         self._repository = flows
+        self._sealing = sealing
         self._access = FlowAccess(flows)
         self._task_outputs = task_outputs
         self._definitions = definitions
@@ -70,7 +76,10 @@ class Flows:
         """
         caller.require(Role.PUBLISHER, "create flows")
         accepted(new.definition)
-        record = await self._repository.create(first_version(caller, new))
+        draft = first_version(caller, new)
+        sealed = await self._sealing.sealed(caller.organization_id, draft.id, draft.definition)
+        draft = replace(draft, definition=sealed.definition)
+        record = await self._repository.create(draft, sealed.secrets)
         return await self._view(record, expansions)
 
     async def get(
@@ -152,9 +161,8 @@ class Flows:
             InvalidError: The task has no name, or as ``update_definition``.
         """
         latest = await self._access.authored(caller, flow_id)
-        return await self._next_version(
-            caller, latest, with_task(latest.definition, task), expansions
-        )
+        shown = cast("dict[str, JsonValue]", masked(latest.definition))
+        return await self._next_version(caller, latest, with_task(shown, task), expansions)
 
     async def validate(
         self,
@@ -164,8 +172,12 @@ class Flows:
         expansions: Expansions = NOTHING_MORE,
     ) -> DefinitionReport:
         """Say what is wrong with a definition; stores nothing."""
-        await self._access.latest(caller, flow_id, tells_foreign=False)
-        return report_on(definition, expansions, self._addresses(flow_id))
+        latest = await self._access.latest(caller, flow_id, tells_foreign=False)
+        report = report_on(definition, expansions, self._addresses(flow_id))
+        faults = await self._sealing.faults(
+            caller.organization_id, definition, latest.definition, check(definition)[0]
+        )
+        return replace(report, validation_errors=[*report.validation_errors, *faults])
 
     async def versions(
         self, caller: Caller, flow_id: str, expansions: Expansions = NOTHING_MORE
@@ -234,7 +246,9 @@ class Flows:
         if version == latest.version:
             raise InvalidError("this is the latest version already", version=version)
         earlier = await self._repository.version(caller.organization_id, flow_id, version)
-        return await self._next_version(caller, latest, earlier.definition, expansions)
+        _require_draft(latest)
+        accepted(earlier.definition)
+        return await self._added(caller, latest, Sealed(earlier.definition, ()), expansions)
 
     async def version_task_summaries(
         self, caller: Caller, flow_id: str, version: int
@@ -264,15 +278,23 @@ class Flows:
         definition: dict[str, JsonValue],
         expansions: Expansions,
     ) -> FlowView:
-        if latest.status != "draft":
-            raise InvalidError("only drafts can be changed", flow_id=latest.id)
+        _require_draft(latest)
         accepted(definition)
+        sealed = await self._sealing.sealed(
+            caller.organization_id, latest.id, definition, latest.definition
+        )
+        return await self._added(caller, latest, sealed, expansions)
+
+    async def _added(
+        self, caller: Caller, latest: FlowRecord, sealed: Sealed, expansions: Expansions
+    ) -> FlowView:
         record = await self._repository.add_version(
             caller.organization_id,
             latest.id,
-            without_expansions(definition),
+            sealed.definition,
             caller.modified_by,
             latest.version,
+            sealed.secrets,
         )
         return await self._view(record, expansions)
 
@@ -287,14 +309,27 @@ class Flows:
         counts = await self._repository.counts(
             organization_id, [*{record.id for record in records}]
         )
-        return [self._shown(record, counts.get(record.id, (0, 0)), asked) for record in records]
+        views = [self._shown(record, counts.get(record.id, (0, 0)), asked) for record in records]
+        if not asked.validation_errors:
+            return views
+        return [await self._with_unknown_credentials(view) for view in views]
+
+    async def _with_unknown_credentials(self, view: FlowView) -> FlowView:
+        flow = self._definitions.of(view.record).flow
+        faults = await self._sealing.unknown_credentials(view.record.organization_id, flow)
+        return replace(view, validation_errors=[*(view.validation_errors or ()), *faults])
 
     def _shown(self, record: FlowRecord, counts: tuple[int, int], asked: Expansions) -> FlowView:
         total, of_latest = counts
         flow = self._definitions.of(record).flow
         return FlowView(
             record=record,
-            definition=expanded(record.definition, flow, asked, self._addresses(record.id)),
+            definition=expanded(
+                cast("dict[str, JsonValue]", masked(record.definition)),
+                flow,
+                asked,
+                self._addresses(record.id),
+            ),
             executions_count=total,
             latest_version_executions_count=(
                 of_latest if asked.latest_version_executions_count else None
@@ -313,3 +348,8 @@ class Flows:
             return {"webhook_url": [{"label": "Webhook URL", "value": url}]}
 
         return of_task
+
+
+def _require_draft(latest: FlowRecord) -> None:
+    if latest.status != "draft":
+        raise InvalidError("only drafts can be changed", flow_id=latest.id)

@@ -12,6 +12,8 @@ from pydantic import JsonValue
 
 from flows.errors import (
     ConflictError,
+    CredentialNotFoundError,
+    EncryptionKeyMissingError,
     InvalidDefinitionError,
     InvalidError,
     NotFoundError,
@@ -20,6 +22,7 @@ from flows.errors import (
 from flows.executors.webhook_receive import WEBHOOK_RECEIVE
 from operations.executions import Executions
 from operations.triggers import Trigger, Triggers
+from operations.vault import Vault
 from store.models import ExecutionRecord
 
 SIGNATURE_PREFIX = "sha256="
@@ -49,8 +52,9 @@ class Webhook:
 class Webhooks:
     """Receives posts on behalf of flows."""
 
-    def __init__(self, triggers: Triggers, executions: Executions) -> None:
+    def __init__(self, triggers: Triggers, executions: Executions, vault: Vault) -> None:
         """Borrow everything."""
+        self._vault = vault
         self._triggers = triggers
         self._executions = executions
 
@@ -59,12 +63,21 @@ class Webhooks:
 
         Raises:
             NotFoundError: None, for whatever reason.
+            ConflictError: Its secret cannot be opened; why is none of the sender's business.
         """
         trigger = await self._triggers.find(flow_id, task_name, WEBHOOK_RECEIVE.name)
         if trigger is None:
             raise NotFoundError("no such webhook")
         secret = trigger.task.parameters.get("secret")
-        return Webhook(trigger, secret if isinstance(secret, str) else None)
+        if not isinstance(secret, str):
+            return Webhook(trigger, None)
+        flow = trigger.flow
+        try:
+            return Webhook(
+                trigger, await self._vault.open_text(flow.organization_id, flow.id, secret)
+            )
+        except (CredentialNotFoundError, EncryptionKeyMissingError):
+            raise ConflictError("the flow cannot run as it is") from None
 
     async def start(
         self, webhook: Webhook, posted: JsonValue, delivery_id: str | None

@@ -4,7 +4,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -75,6 +75,19 @@ def _without_texts(error: BaseException) -> Iterator[str]:
     yield f"{type(error).__module__}.{type(error).__qualname__}\n"
 
 
+_passes: ContextVar[Callable[[str], str] | None] = ContextVar("what log lines pass", default=None)
+
+
+@contextmanager
+def lines_pass(through: Callable[[str], str]) -> Iterator[None]:
+    """Send every line that is logged meanwhile, from here, through a function."""
+    token = _passes.set(through)
+    try:
+        yield
+    finally:
+        _passes.reset(token)
+
+
 class JsonFormatter(logging.Formatter):
     """One JSON object a line: ``time``, ``level``, ``logger``, ``message``, then the facts.
 
@@ -94,7 +107,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in _facts(record).items() if key not in line}
         if exception := _exception(record):
             line["exception"] = exception
-        return json.dumps(line, default=str, ensure_ascii=False)
+        return _passed(json.dumps(line, default=str, ensure_ascii=False))
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -108,7 +121,13 @@ class ConsoleFormatter(logging.Formatter):
         )
         if exception := _exception(record):
             line += "\n" + exception
-        return line
+        return _passed(line)
+
+
+def _passed(line: str) -> str:
+    """Return a line as whoever is at work wants it logged."""
+    through = _passes.get()
+    return line if through is None else through(line)
 
 
 def configure_logs(log_format: str, level: str, stream: TextIO | None = None) -> None:

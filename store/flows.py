@@ -20,6 +20,7 @@ from store.expiry import ttl_seconds
 from store.faults import guarded
 from store.flow_lists import FlowLists
 from store.models import FlowQuery, FlowRecord, Page
+from store.secrets import StoredSecret, secret_documents
 from store.transactions import in_transaction
 from store.values import Database, Document, Values, encode
 
@@ -36,12 +37,13 @@ class FlowRepository:
         self._flows: Any = database[collections.FLOWS]
         self._versions: Any = database[collections.FLOW_VERSIONS]
         self._counters: Any = database[collections.FLOW_COUNTERS]
+        self._secrets: Any = database[collections.SECRETS]
         self._values = Values(database)
         self._lists = FlowLists(database, self._values)
 
     @guarded
-    async def create(self, record: FlowRecord) -> FlowRecord:
-        """Write a new flow with its first version.
+    async def create(self, record: FlowRecord, secrets: Sequence[StoredSecret] = ()) -> FlowRecord:
+        """Write a new flow with its first version, and the secrets that it refers to.
 
         Raises:
             DuplicateFlowNameError: The organization has a flow of this name.
@@ -69,6 +71,7 @@ class FlowRepository:
         async def transact(session: Any) -> None:
             await self._flows.insert_one(flow, session=session)
             await self._versions.insert_one(version, session=session)
+            await self._keep(record.organization_id, record.id, secrets, session)
 
         try:
             await in_transaction(self._client, transact)
@@ -182,8 +185,9 @@ class FlowRepository:
         definition: dict[str, JsonValue],
         modified_by: str,
         expected_latest: int,
+        secrets: Sequence[StoredSecret] = (),
     ) -> FlowRecord:
-        """Store the next version and make it the latest, in one transaction.
+        """Store the next version and make it the latest, in one transaction with new secrets.
 
         Raises:
             FlowNotFoundError: None of this id in the organization, or deleted.
@@ -225,6 +229,7 @@ class FlowRepository:
             )
             if flow is not None:
                 await self._versions.insert_one(document, session=session)
+                await self._keep(organization_id, flow_id, secrets, session)
             return flow
 
         flow = await in_transaction(self._client, transact)
@@ -317,6 +322,14 @@ class FlowRepository:
         )
         wanted = (search or "").casefold()
         return sorted(tag for tag in tags if wanted in tag.casefold())
+
+    async def _keep(
+        self, organization_id: str, flow_id: str, secrets: Sequence[StoredSecret], session: Any
+    ) -> None:
+        """Write new secrets, in the transaction of the version that refers to them."""
+        if secrets:
+            documents = secret_documents(organization_id, flow_id, secrets)
+            await self._secrets.insert_many(documents, session=session)
 
     async def _flow(
         self, organization_id: str, flow_id: str, *, deleted_too: bool = False

@@ -140,6 +140,9 @@ INDEXES: dict[str, list[IndexModel]] = {
             only={"is_favourite": True},
         ),
     ],
+    collections.SECRETS: [_index("by_flow", "organization_id", "flow_id")],
+    collections.CREDENTIALS: [_index("unique_name", "organization_id", "name", unique=True)],
+    collections.CREDENTIAL_EVENTS: [_index("by_time", "organization_id", "-at", "-_id")],
     collections.IDEMPOTENCY_KEYS: [
         IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=DAY_SECONDS)
     ],

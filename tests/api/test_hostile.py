@@ -80,6 +80,7 @@ async def ids(platform: Platform) -> dict[str, str]:
         "task_name": "a",
         "task_execution_id": "00000000-0000-4000-8000-000000000000",
         "task_output_id": "00000000-0000-4000-8000-000000000000",
+        "credential_id": "00000000-0000-4000-8000-000000000000",
     }
 
 

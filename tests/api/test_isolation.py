@@ -13,7 +13,14 @@ from tests.support.platform import Platform
 
 Json = dict[str, JsonValue]
 
-COLLECTIONS = ("flows", "flow_versions", "flow_executions", "task_executions", "task_outputs")
+COLLECTIONS = (
+    "flows",
+    "flow_versions",
+    "flow_executions",
+    "task_executions",
+    "task_outputs",
+    "credentials",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +66,9 @@ ATTEMPTS = [
     ),
     Attempt("GET", "/api/task-executions/{task_execution}", 404),
     Attempt("GET", "/api/task-outputs/{task_output}", 404),
+    Attempt("GET", "/api/integrations/credentials/{credential}", 404),
+    Attempt("PATCH", "/api/integrations/credentials/{credential}", 404, {"value": "taken over"}),
+    Attempt("DELETE", "/api/integrations/credentials/{credential}", 404),
 ]
 
 # Reads that name no id of anybody's: they show the caller's own, which the tests of lists cover.
@@ -70,6 +80,9 @@ UNADDRESSED = {
     "GET /api/task-executors",
     "GET /api/task-outputs",
     "POST /api/task-data",
+    "GET /api/integrations/credentials",
+    "POST /api/integrations/credentials",
+    "GET /api/integrations/credentials/events",
     "POST /api/webhooks/{}/{}",  # for anybody; tests/api/test_webhooks.py
 }
 
@@ -82,7 +95,11 @@ async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
     shown = await execution.shown()
     row = (await execution.task_executions(task_name="a"))[0]
     outputs = (await owner.client.get("/api/task-outputs")).json()
+    credential = await owner.client.post(
+        "/api/integrations/credentials", json={"name": "key", "value": "a value"}
+    )
     return owner, {
+        "credential": credential.json()["id"],
         "flow": str(shown["flow_id"]),
         "execution": execution.id,
         "task_execution": str(row["id"]),

@@ -20,7 +20,8 @@ from runtime.payload_encryption import EncryptionCodec, codec_of
 from runtime.payload_storage import MongoStorageDriver
 from runtime.settings import Settings
 from runtime.temporal import connect, data_converter, workflow_runner
-from tests.support.engine import Handle, a_flow, effect, instant, running_engine
+from tests.support.engine import a_flow, effect, instant, running_engine
+from tests.support.leaks import history_of, shows
 from tests.support.recording_worker import failure
 from worker import WORKFLOWS
 
@@ -39,21 +40,6 @@ async def encrypting(temporal_address: str, database: AsyncIOMotorDatabase) -> C
     )
 
 
-async def raw_history(handle: Handle, client: Client) -> str:
-    """Return a history as the server holds it, whatever the client's converter is."""
-    workflow = client.get_workflow_handle(handle.id)
-    return (await workflow.fetch_history()).to_json()
-
-
-def shows(text: str, value: str) -> bool:
-    """Return whether a text holds a value, in the clear or in base64 at any alignment."""
-    inner = [
-        base64.b64encode(b" " * shift + value.encode()).decode()[4:-4].rstrip("=")
-        for shift in range(3)
-    ]
-    return value in text or any(part in text for part in inner)
-
-
 async def test_a_history_shows_nothing_and_says_the_same(
     encrypting: Client, temporal_client: Client, database: AsyncIOMotorDatabase
 ) -> None:
@@ -65,7 +51,7 @@ async def test_a_history_shows_nothing_and_says_the_same(
     async with running_engine(encrypting, f"test-{uuid4().hex}") as engine:
         handle = await engine.start(flow, {"name": MARKED})
         result = await handle.result()
-    history = await raw_history(handle, temporal_client)
+    history = await history_of(temporal_client, handle.id)
     blobs = [bytes(each["data"]) async for each in database[PAYLOADS].find()]
 
     assert not shows(history, MARKED)
@@ -114,7 +100,7 @@ async def test_what_a_failure_says_is_encrypted_too(
             await handle.result()
     run = await HistoryReader(encrypting).read(handle.id)
 
-    assert not shows(await raw_history(handle, temporal_client), MARKED)
+    assert not shows(await history_of(temporal_client, handle.id), MARKED)
     assert run is not None
     assert MARKED in str(run.tasks["send", None].failure)
 

@@ -9,6 +9,8 @@ from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 
 from activities.interceptor import ProjectionInterceptor
+from activities.secrets import Opened, OpenSecrets
+from contracts.messages import TaskCall
 from store.projection import Projection
 
 Body = Callable[..., Awaitable[Any]]
@@ -24,6 +26,10 @@ class _Innermost(ActivityInboundInterceptor):
         return await self._body(*input.args)
 
 
+async def _has_none(call: TaskCall) -> Opened:
+    raise AssertionError("this attempt has no secrets")
+
+
 class Attempt:
     """An attempt that a test starts, watches and cancels."""
 
@@ -36,6 +42,7 @@ class Attempt:
         is_local: bool = False,
         timeout: timedelta = timedelta(seconds=30),
         heartbeat_timeout: timedelta | None = timedelta(seconds=10),
+        open_secrets: OpenSecrets = _has_none,
     ) -> None:
         """Prepare it; ``number`` counts from 1."""
         self.environment = ActivityEnvironment()
@@ -50,7 +57,8 @@ class Attempt:
         self.heartbeats = 0
         self.environment.on_heartbeat = self._beat
         self._body = body
-        self._inbound = ProjectionInterceptor(projection).intercept_activity(_Innermost(body))
+        interceptor = ProjectionInterceptor(projection, open_secrets)
+        self._inbound = interceptor.intercept_activity(_Innermost(body))
 
     async def run(self, *arguments: Any) -> Any:
         """Run it and return its reply."""

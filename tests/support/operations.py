@@ -1,5 +1,6 @@
 """The use cases on real stores, without HTTP."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -17,10 +18,13 @@ from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.flows import Flows, NewFlow
 from operations.reconciliation import Reconciler
+from operations.sealing import Sealing
 from operations.starting import Starter
 from operations.truth import TruthCheck
+from operations.vault import Vault
 from runtime.gateway import Described, Gateway
 from store.audit import Audit
+from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.expiry import Expiry
 from store.flows import FlowRepository
@@ -33,6 +37,9 @@ from store.task_outputs import TaskOutputRepository
 from tests.support.effect_flows import INPUT, a_flow, a_note
 
 Json = dict[str, JsonValue]
+
+ENCRYPTION_KEY = "cGVyZHVyZSB0ZXN0cyBzZWFsIHRoZWlyIHNlY3JldHM="
+"""AES-256, in base64; for tests."""
 
 
 def a_caller(organization_id: str | None = None, role: Role = Role.ORG_ADMIN) -> Caller:
@@ -53,6 +60,8 @@ class Operations:
     flows: Flows
     reconciler: Reconciler
     audit: Audit
+    vault: Vault
+    credentials: CredentialRepository
 
     async def a_flow(self, definition: Json | None = None, **fields: Any) -> str:
         """Store a flow, of one instant task unless given, and return its id."""
@@ -92,9 +101,15 @@ class Operations:
 
 
 async def operations_on(
-    database: AsyncIOMotorDatabase, client: Client, task_queue: str
+    database: AsyncIOMotorDatabase,
+    client: Client,
+    task_queue: str,
+    keys: Sequence[str] = (ENCRYPTION_KEY,),
 ) -> Operations:
     """Build the use cases on a database and a Temporal client."""
+    credentials = CredentialRepository(database)
+    vault = Vault.over(database, keys)
+    sealing = Sealing(vault, credentials)
     await ensure_indexes(database)
     gateway = Gateway(client, task_queue)
     definitions = Definitions()
@@ -120,9 +135,13 @@ async def operations_on(
             starter=starter,
             gateway=gateway,
             definitions=definitions,
+            sealing=sealing,
         ),
         flows=Flows(
-            flows=flows, task_outputs=TaskOutputRepository(database), definitions=definitions
+            flows=flows,
+            task_outputs=TaskOutputRepository(database),
+            definitions=definitions,
+            sealing=sealing,
         ),
         reconciler=Reconciler(
             executions=executions,
@@ -134,4 +153,6 @@ async def operations_on(
             payload_retention=timedelta(days=7),
         ),
         audit=Audit(database),
+        vault=vault,
+        credentials=credentials,
     )

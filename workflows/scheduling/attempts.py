@@ -78,6 +78,7 @@ def task_call(
         effect_key=effect_key(context.flow_execution_id, context.generation, task.name, item),
         fingerprint=resolved.fingerprint,
         max_attempts=attempts_allowed(task, executor),
+        secrets=list(resolved.secrets),
     )
 
 

@@ -12,7 +12,8 @@ from contracts.messages import (
 )
 from flows.errors import TaskFailedError
 from flows.executors.spec import Kind
-from flows.iteration import item_parameters
+from flows.iteration import item_parameters, item_values
+from flows.secrets import Asides
 from workflows.scheduling.attempts import MAX_LOCAL_AT_ONCE, executor_of, run_activity, task_call
 from workflows.scheduling.budget import CommandBudget
 from workflows.scheduling.crew import Crew
@@ -53,6 +54,7 @@ class Items:
         self._executor = executor_of(start.task)
         self._is_local = self._executor.kind is Kind.INSTANT
         self._window = min(start.window, MAX_LOCAL_AT_ONCE) if self._is_local else start.window
+        self._asides = Asides(start.task)
         self._seeds = Seeds(start.seeds)
         self._runs = [ItemRun(start.first_item + index) for index in range(start.length)]
         self._crew = Crew()
@@ -105,7 +107,10 @@ class Items:
         values = {text: items[index] for text, items in start.items.items()}
         try:
             parameters = item_parameters(self._task, start.iterated, start.shared, values)
-            ready = resolved(self._executor, parameters, start.edge_outputs_digest)
+            secrets = self._asides.take(
+                parameters, lambda name: item_values(name, start.iterated, start.shared, values)
+            )
+            ready = resolved(self._executor, parameters, start.edge_outputs_digest, secrets)
         except TaskFailedError as error:
             self.failures.keep(run, error)
             return

@@ -10,6 +10,7 @@ from flows.errors import TaskFailedError
 from flows.executors.spec import TaskExecutor
 from flows.model import Task
 from flows.references import Reference, resolve, value_at
+from flows.secrets import SecretUse
 from workflows.scheduling.depth import check_depth
 
 MAX_PARAMETERS_BYTES = 16 * 1024 * 1024
@@ -21,18 +22,26 @@ class Resolved:
 
     Attributes:
         fingerprint: Of the executor, its schema version, the parameters, and what comes by edges.
-        size_bytes: Of the parameters as JSON.
+        size_bytes: Of the parameters as JSON, and of what was set aside.
+        secrets: What stands masked in the parameters.
     """
 
     parameters: dict[str, JsonValue]
     fingerprint: str
     size_bytes: int
+    secrets: Sequence[SecretUse] = ()
 
 
 def resolved(
-    executor: TaskExecutor, parameters: dict[str, JsonValue], edge_digest: str
+    executor: TaskExecutor,
+    parameters: dict[str, JsonValue],
+    edge_digest: str,
+    secrets: Sequence[SecretUse] = (),
 ) -> Resolved:
     """Return parameters whose references have been replaced, with what depends on them.
+
+    Secrets count by what refers to them: another secret in a parameter makes another fingerprint,
+    another value of a credential does not.
 
     Raises:
         TaskFailedError: They nest too deeply for the task to read them, or take so many bytes that
@@ -44,10 +53,17 @@ def resolved(
             f"the task's parameters exceed {MAX_PARAMETERS_BYTES} bytes", type="ParametersTooLarge"
         )
     check_depth(parameters, "the task's parameters nest", encoded)
+    hashed: JsonValue = parameters
+    size_bytes = len(encoded)
+    if secrets:
+        aside: JsonValue = [use.model_dump(mode="json") for use in secrets]
+        hashed = [parameters, aside]
+        size_bytes += len(canonical_bytes(aside))
     return Resolved(
         parameters=parameters,
-        fingerprint=fingerprint(executor.name, executor.schema_version, parameters, edge_digest),
-        size_bytes=len(encoded),
+        fingerprint=fingerprint(executor.name, executor.schema_version, hashed, edge_digest),
+        size_bytes=size_bytes,
+        secrets=secrets,
     )
 
 

@@ -21,6 +21,7 @@ from flows.errors import TaskFailedError
 from flows.executors.spec import Kind
 from flows.graph import Graph
 from flows.iteration import plan
+from flows.secrets import Asides
 from workflows.scheduling.attempts import MAX_LOCAL_AT_ONCE, executor_of, run_activity, task_call
 from workflows.scheduling.budget import CommandBudget
 from workflows.scheduling.crew import Crew
@@ -177,7 +178,9 @@ class Scheduler:
             )
             self._crew.begin(self._iterate(run, work))
             return
-        ready = resolved(run.executor, parameters_of(run.task, values), edges)
+        parameters = parameters_of(run.task, values)
+        secrets = Asides(run.task).take(parameters, lambda _: values)
+        ready = resolved(run.executor, parameters, edges, secrets)
         run.read(ready, most_attempts(run.task, run.executor))
         seed = self._seeds.matching(run.task.name, None, ready.fingerprint)
         if seed is not None:
