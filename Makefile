@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ONCE ?=
 ARGS ?=
 
-.PHONY: help run up test format lint types imports replay record-history bench mix check install clean
+.PHONY: help run up test format lint types imports replay record-history bench mix compose-check check install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -55,7 +55,10 @@ bench: install ## Measure, print a table, write build/bench.json
 mix: install ## Five minutes of random starts, failures, cancels, re-executions and kills
 	PERDURE_MIX_SECONDS=300 $(PYTEST) tests/end_to_end/test_mix.py --timeout 900 -s $(ARGS)
 
-check: lint types imports test ## Everything that must pass before a commit
+compose-check: install ## Check compose file, Dockerfile and the wheel in an empty environment
+	@sh scripts/compose_check.sh $(VENV)
+
+check: lint types imports test compose-check ## Everything that must pass before a commit
 
 install: $(INSTALLED) ## Create .venv and install what is missing
 
