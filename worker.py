@@ -34,6 +34,7 @@ from operations.open_watch import watch_open
 from operations.reconciliation import Reconciler
 from operations.starting import Starter
 from operations.vault import Vault
+from runtime.deployment import deployment_config
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
@@ -116,7 +117,8 @@ async def serve(
         watching = asyncio.create_task(watch_open(OpenExecutions(mongo.database), metrics))
         stack.callback(watching.cancel)
         running = asyncio.ensure_future(worker.run())
-        logger.info("working", extra={"task_queue": settings.task_queue, "pid": os.getpid()})
+        facts = {"task_queue": settings.task_queue, "build_id": settings.build_id}
+        logger.info("working", extra=facts | {"pid": os.getpid()})
         try:
             await unless_stopped(stop, asyncio.shield(running))
         finally:
@@ -177,6 +179,7 @@ def _worker(
         disable_eager_activity_execution=False,
         max_heartbeat_throttle_interval=HEARTBEAT_THROTTLE,
         graceful_shutdown_timeout=settings.shutdown_grace,
+        deployment_config=deployment_config(settings.deployment_name, settings.build_id),
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from operations.truth import TruthCheck, Verdict
+from runtime import deployment
 from runtime.gateway import Gateway
 from runtime.mongo import Mongo
 from runtime.payload_encryption import codec_of
@@ -56,6 +57,24 @@ def migrate() -> None:
     for migration in done:
         typer.echo(f"{migration.number} {migration.name}")
     typer.echo(f"{len(done)} migrations run, the schema is at {MIGRATIONS[-1].number}")
+
+
+@app.command("promote")
+def promote(
+    build_id: Annotated[str, typer.Argument(help="PERDURE_BUILD_ID of workers that run already.")],
+) -> None:
+    """Let new executions begin on this build of the workers; those that run stay on theirs."""
+    settings = load_settings()
+    try:
+        asyncio.run(_promoted(settings, build_id))
+    finally:
+        settle_interpreter()
+    typer.echo(f"new executions begin on build {build_id} of {settings.deployment_name}")
+
+
+async def _promoted(settings: Settings, build_id: str) -> None:
+    client = await connect(settings.temporal_address, settings.temporal_namespace, lazy=True)
+    await deployment.promote(client, settings.deployment_name, build_id)
 
 
 async def _migrated(settings: Settings) -> list[Migration]:

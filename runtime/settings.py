@@ -90,6 +90,8 @@ class Settings(BaseSettings):
         metrics_host: Interface that Prometheus metrics are served on.
         metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
         api_metrics_port: The same of the API.
+        deployment_name: Which workers belong together, for Worker Versioning.
+        build_id: Version of this worker's code; None works without Worker Versioning.
         reconcile_interval: How often open executions are compared with Temporal.
         shutdown_grace: How long a worker that is told to stop lets activities run on, before it
             hands them back.
@@ -125,6 +127,8 @@ class Settings(BaseSettings):
     metrics_host: str = Field(default="127.0.0.1", min_length=1)
     metrics_port: int = Field(default=9464, ge=0, le=65_535)
     api_metrics_port: int = Field(default=9465, ge=0, le=65_535)
+    deployment_name: str = Field(default="perdure", min_length=1)
+    build_id: str | None = None
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     reconcile_interval: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy
+from temporalio.common import RetryPolicy, VersioningBehavior
 
 from contracts.messages import ReconcileCall, ReconcileReply
 from contracts.names import RECONCILE, RECONCILIATION
@@ -13,7 +13,8 @@ _HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 _ATTEMPTS = 3
 
 
-@workflow.defn(name=RECONCILIATION)
+# A round is short and any build may finish it: it must not hold on to a build that goes away.
+@workflow.defn(name=RECONCILIATION, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
 class ReconciliationWorkflow:
     """One round of the reconciler."""
 
