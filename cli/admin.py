@@ -7,8 +7,11 @@ from typing import Annotated
 
 import typer
 
+from flows.errors import EncryptionKeyMissingError, StartUpError
 from operations.truth import TruthCheck, Verdict
+from operations.vault import Rotation, rotate
 from runtime import deployment
+from runtime.encryption import Keyring
 from runtime.gateway import Gateway
 from runtime.mongo import Mongo
 from runtime.payload_encryption import codec_of
@@ -20,6 +23,7 @@ from store.indexes import ensure_indexes
 from store.migrations.catalogue import MIGRATIONS
 from store.migrations.migration import Migration
 from store.migrations.runner import Migrations
+from store.rotation import SealedValues
 
 app = typer.Typer(name="admin", help="Look after a platform.", no_args_is_help=True)
 
@@ -83,6 +87,43 @@ async def _migrated(settings: Settings) -> list[Migration]:
         done = await Migrations(mongo.database).run()
         await ensure_indexes(mongo.database)
         return done
+    finally:
+        mongo.close()
+
+
+@app.command("rotate-keys")
+def rotate_keys(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Encrypt every stored secret with the newest key; exit 1 if one cannot be read.
+
+    Works on the database that the PERDURE_* variables name, while the platform runs, and as often
+    as you like.
+    """
+    settings = load_settings()
+    try:
+        rotation = asyncio.run(_rotation(settings))
+    except EncryptionKeyMissingError as error:
+        raise StartUpError(error.message) from error
+    finally:
+        settle_interpreter()
+    typer.echo(json.dumps(asdict(rotation)) if as_json else _rotated(rotation))
+    raise typer.Exit(1 if rotation.unreadable else 0)
+
+
+def _rotated(rotation: Rotation) -> str:
+    lines = [f"{each}: cannot be read with the keys given" for each in rotation.unreadable]
+    lines.append(
+        f"{rotation.renewed} secrets encrypted with the newest key, {rotation.current} had it "
+        f"already, {len(rotation.unreadable)} cannot be read"
+    )
+    return "\n".join(lines)
+
+
+async def _rotation(settings: Settings) -> Rotation:
+    mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    try:
+        return await rotate(Keyring(settings.keys()), SealedValues(mongo.database))
     finally:
         mongo.close()
 

@@ -121,6 +121,10 @@ async def rotate(keyring: Keyring, values: SealedValues) -> Rotation:
     Raises:
         EncryptionKeyMissingError: No key is configured.
     """
+    if not keyring.has_key:
+        raise EncryptionKeyMissingError(
+            "no encryption key is configured: set PERDURE_ENCRYPTION_KEYS"
+        )
     current = renewed = 0
     unreadable: list[str] = []
     async for value in values.all():
@@ -131,8 +135,6 @@ async def rotate(keyring: Keyring, values: SealedValues) -> Rotation:
             context = _context_of(value)
             sealed = keyring.seal(keyring.open(value.sealed, context), context)
         except (EncryptionKeyMissingError, SealBrokenError):
-            if not keyring.has_key:
-                raise
             unreadable.append(value.id)
             continue
         # One that was changed meanwhile was sealed by a running process, with its newest key.
