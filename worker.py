@@ -24,15 +24,20 @@ from activities.observation import ObservationInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from activities.sandbox import Sandbox
+from activities.schedules import ScheduleActivities
 from activities.secrets import opened
 from activities.waiting import WaitActivities
 from activities.webhooks import WebhookActivities
 from flows.errors import StartUpError, TemporalUnavailableError
 from operations.aftermath import Aftermath
 from operations.definitions import Definitions
+from operations.executions import Executions
 from operations.open_watch import watch_open
 from operations.reconciliation import Reconciler
+from operations.schedules import ScheduledStarts, Schedules
+from operations.sealing import Sealing
 from operations.starting import Starter
+from operations.triggers import Triggers
 from operations.vault import Vault
 from runtime.deployment import deployment_config
 from runtime.gateway import Gateway
@@ -49,18 +54,27 @@ from runtime.temporal import connect, worker_runtime, workflow_runner
 from runtime.tracing import Tracing, traced, tracing
 from runtime.waiting import once_available
 from store import schema
+from store.accounts import AccountRepository
+from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.expiry import Expiry
 from store.flows import FlowRepository
 from store.open_executions import OpenExecutions
 from store.payloads import PayloadRepository
 from store.projection import Projection
+from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.iteration import IterationWorkflow
 from workflows.reconciliation import ReconciliationWorkflow
+from workflows.scheduled_start import ScheduledStartWorkflow
 
-WORKFLOWS: Sequence[type] = (FlowExecutionWorkflow, IterationWorkflow, ReconciliationWorkflow)
+WORKFLOWS: Sequence[type] = (
+    FlowExecutionWorkflow,
+    IterationWorkflow,
+    ReconciliationWorkflow,
+    ScheduledStartWorkflow,
+)
 
 MAX_CACHED_WORKFLOWS = 2_000
 MAX_CONCURRENT_ACTIVITIES = 200
@@ -188,12 +202,14 @@ def _record_activities(
 ) -> list[Activity]:
     """Return the activities that keep the read model true."""
     executions = ExecutionRepository(mongo.database)
+    flows, definitions = FlowRepository(mongo.database), Definitions()
+    scheduled = ScheduleRepository(mongo.database)
     starter = Starter(
-        flows=FlowRepository(mongo.database),
+        flows=flows,
         executions=executions,
         task_executions=TaskExecutionRepository(mongo.database),
         gateway=gateway,
-        definitions=Definitions(),
+        definitions=definitions,
     )
     reconciler = Reconciler(
         executions=executions,
@@ -203,6 +219,23 @@ def _record_activities(
         expiry=Expiry(mongo.database),
         payloads=PayloadRepository(mongo.database),
         payload_retention=settings.payload_retention,
+        schedules=Schedules(
+            flows=flows, schedules=scheduled, gateway=gateway, definitions=definitions
+        ),
+    )
+    starts = ScheduledStarts(
+        triggers=Triggers(flows, AccountRepository(mongo.database), definitions),
+        schedules=scheduled,
+        executions=Executions(
+            sealing=Sealing(
+                Vault.over(mongo.database, settings.keys()), CredentialRepository(mongo.database)
+            ),
+            flows=flows,
+            executions=executions,
+            starter=starter,
+            gateway=gateway,
+            definitions=definitions,
+        ),
     )
     records = RecordActivities(projection)
     return [
@@ -210,6 +243,7 @@ def _record_activities(
         records.settle_tasks,
         records.settle_execution,
         ReconciliationActivities(reconciler).reconcile,
+        ScheduleActivities(starts).fire_trigger,
     ]
 
 

@@ -35,6 +35,7 @@ from operations.credentials import Credentials
 from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.flows import Flows
+from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
 from operations.triggers import Triggers
@@ -56,6 +57,7 @@ from store.accounts import AccountRepository
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
+from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -197,6 +199,12 @@ def _services(
             definitions=definitions,
             sealing=sealing,
             public_url=settings.public_url,
+            schedules=Schedules(
+                flows=flows_stored,
+                schedules=ScheduleRepository(mongo.database),
+                gateway=gateway,
+                definitions=definitions,
+            ),
         ),
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,

@@ -274,3 +274,33 @@ class ReconcileReply(Message):
     cancelled: int = 0
     expired: int = 0
     failed: int = 0
+
+
+class FireCall(Message):
+    """Start a flow by the clock.
+
+    Attributes:
+        fingerprint: Of the task's parameters when its schedule was made; a schedule that does not
+            follow the flow any more starts nothing.
+        scheduled_at: The time that the schedule meant; the workflow fills it in.
+    """
+
+    organization_id: str
+    flow_id: str
+    task_name: str
+    fingerprint: str
+    scheduled_at: datetime | None = None
+
+
+class FireReply(Message):
+    """What came of it.
+
+    Attributes:
+        outcome: ``started``; ``skipped`` or ``busy`` where an earlier execution still runs;
+            ``refused`` where the flow cannot run; ``gone`` where nothing is to be started any more;
+            ``outdated`` where the flow has changed since the schedule was made.
+    """
+
+    outcome: str
+    flow_execution_id: str | None = None
+    reason: str | None = None

@@ -9,11 +9,13 @@ OrganizationId = NewType("OrganizationId", str)
 FLOW_EXECUTION = "FlowExecution"
 ITERATION = "Iteration"
 RECONCILIATION = "Reconciliation"
+SCHEDULED_START = "ScheduledStart"
 
 SETTLE_TASKS = "settle_tasks"
 SETTLE_EXECUTION = "settle_execution"
 RECONCILE = "reconcile"
 OPEN_TASK = "open_task"
+FIRE_TRIGGER = "fire_trigger"
 
 TASK_STATES = "task_states"
 
@@ -34,6 +36,11 @@ INTERACTIVE_WORKFLOW_ID = "InteractiveWorkflowId"
 def flow_workflow_id(flow_execution_id: str, generation: int) -> str:
     """Return the id of the Temporal workflow that runs one generation of a flow execution."""
     return f"flow-execution:{flow_execution_id}:{generation}"
+
+
+def flow_schedule_id(flow_id: str, task_name: str) -> str:
+    """Return the id of the Temporal Schedule that fires one task of a flow."""
+    return f"flow-trigger:{flow_id}:{task_name}"
 
 
 def activity_id(task_name: str, item: int | None = None) -> str:

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from flows.errors import InvalidError
 from flows.executors.webhook_receive import WEBHOOK_RECEIVE
-from flows.parse import accepted, check
+from flows.parse import accepted, check, parse_definition
 from flows.secrets import masked
 from flows.shapes import with_task
 from operations.access import FlowAccess
@@ -25,6 +25,7 @@ from operations.expansion import (
     report_on,
 )
 from operations.flow_views import FlowView, NewFlow, checked_changes, first_version
+from operations.schedules import Schedules, scheduled_tasks
 from operations.sealing import Sealed, Sealing
 from operations.webhooks import webhook_url
 from store.flows import FlowRepository
@@ -50,6 +51,7 @@ class Flows:
         task_outputs: TaskOutputRepository,
         definitions: Definitions,
         sealing: Sealing,
+        schedules: Schedules,
         public_url: str | None = None,
     ) -> None:
         """Borrow everything.
@@ -58,6 +60,7 @@ class Flows:
             public_url: How the API is reached from outside, if anybody said.
         """
         self._public_url = public_url
+        self._schedules = schedules
         self._repository = flows
         self._sealing = sealing
         self._access = FlowAccess(flows)
@@ -75,11 +78,13 @@ class Flows:
             DuplicateFlowNameError: The organization has a flow of this name.
         """
         caller.require(Role.PUBLISHER, "create flows")
-        accepted(new.definition)
+        scheduled = [*scheduled_tasks(accepted(new.definition))]
         draft = first_version(caller, new)
         sealed = await self._sealing.sealed(caller.organization_id, draft.id, draft.definition)
         draft = replace(draft, definition=sealed.definition)
-        record = await self._repository.create(draft, sealed.secrets)
+        record = await self._repository.create(draft, sealed.secrets, scheduled)
+        if scheduled:
+            await self._schedules.try_sync(record.id)
         return await self._view(record, expansions)
 
     async def get(
@@ -124,12 +129,15 @@ class Flows:
         record = await self._repository.patch(
             caller.organization_id, flow_id, checked_changes(changes), caller.modified_by
         )
+        if "settings" in changes:
+            await self._schedules.try_sync(flow_id)
         return await self._view(record, expansions)
 
     async def delete(self, caller: Caller, flow_id: str) -> None:
         """Hide a flow with all its versions; its executions remain."""
         await self._access.authored(caller, flow_id)
         await self._repository.delete(caller.organization_id, flow_id, caller.modified_by)
+        await self._schedules.try_sync(flow_id)
 
     async def update_definition(
         self,
@@ -288,6 +296,7 @@ class Flows:
     async def _added(
         self, caller: Caller, latest: FlowRecord, sealed: Sealed, expansions: Expansions
     ) -> FlowView:
+        scheduled = [*scheduled_tasks(parse_definition(sealed.definition).flow)]
         record = await self._repository.add_version(
             caller.organization_id,
             latest.id,
@@ -295,7 +304,9 @@ class Flows:
             caller.modified_by,
             latest.version,
             sealed.secrets,
+            scheduled,
         )
+        await self._schedules.try_sync(latest.id)
         return await self._view(record, expansions)
 
     async def _view(self, record: FlowRecord, asked: Expansions) -> FlowView:

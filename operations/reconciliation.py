@@ -12,6 +12,7 @@ from contracts.messages import ReconcileCall, ReconcileReply
 from contracts.names import flow_workflow_id
 from flows.errors import EngineError, UnavailableError
 from operations.aftermath import Aftermath
+from operations.schedules import Schedules
 from operations.starting import Starter
 from runtime.gateway import Described, Gateway
 from store.clock import now
@@ -24,6 +25,7 @@ logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 8
 MAX_EXPIRING_FLOWS = 100
+MAX_UNSCHEDULED_FLOWS = 100
 SYSTEM = "system"
 
 
@@ -49,6 +51,7 @@ class Reconciler:
         aftermath: Aftermath,
         expiry: Expiry,
         payloads: PayloadRepository,
+        schedules: Schedules,
         payload_retention: timedelta,
     ) -> None:
         """Borrow everything.
@@ -63,6 +66,7 @@ class Reconciler:
         self._expiry = expiry
         self._expired_up_to = ""
         self._payloads = payloads
+        self._schedules = schedules
         self._payload_retention = payload_retention
 
     async def round(self, call: ReconcileCall) -> ReconcileReply:
@@ -70,7 +74,8 @@ class Reconciler:
 
         An execution that cannot be put right is logged and left for the next round; the others go
         on. Afterwards executions are deleted that their flow keeps no longer, and payloads that no
-        history needs any more, a bounded number in each round.
+        history needs any more, and schedules are brought in line with their flows, a bounded number
+        in each round.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
@@ -83,6 +88,7 @@ class Reconciler:
                 return await self._safely(record)
 
         found = await asyncio.gather(*(looked(record) for record in records))
+        await self._schedules.sync_pending(MAX_UNSCHEDULED_FLOWS)
         await self._payloads.delete_expired(self._payload_retention)
         return ReconcileReply(
             looked_at=len(found),

@@ -24,7 +24,7 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.messages import FlowExecutionStart, TaskView
+from contracts.messages import FireCall, FlowExecutionStart, TaskView
 from contracts.names import (
     FLOW_EXECUTION,
     FLOW_EXECUTION_ID,
@@ -37,7 +37,9 @@ from contracts.names import (
     flow_workflow_id,
 )
 from flows.errors import TemporalUnavailableError
+from flows.executors.scheduled_trigger import ScheduledTriggerParameters
 from runtime.flow_details import flow_details
+from runtime.flow_schedule import flow_schedule, revision_of
 from runtime.history import HistoryReader
 from runtime.reconciliation_schedule import reconciliation
 from runtime.rpc_faults import RequestRefusedError, WorkflowNotFoundError, translated
@@ -248,6 +250,55 @@ class Gateway:
             handle = self._client.get_schedule_handle(schedule_id)
             await handle.update(replaced, rpc_timeout=RPC_TIMEOUT)
             await handle.trigger(rpc_timeout=RPC_TIMEOUT)
+
+    async def put_schedule(
+        self,
+        schedule_id: str,
+        call: FireCall,
+        parameters: ScheduledTriggerParameters,
+        *,
+        is_paused: bool,
+        revision: int,
+    ) -> bool:
+        """Create a flow's schedule, or bring it in line; False if Temporal refuses it.
+
+        One that follows a later revision of its flow is left alone.
+        """
+        schedule = flow_schedule(
+            schedule_id,
+            self._task_queue,
+            call,
+            parameters,
+            is_paused=is_paused,
+            revision=revision,
+        )
+
+        def replaced(found: ScheduleUpdateInput) -> ScheduleUpdate | None:
+            is_newer = revision_of(found.description.schedule) > revision
+            return None if is_newer else ScheduleUpdate(schedule=schedule)
+
+        try:
+            async with translated():
+                try:
+                    await self._client.create_schedule(
+                        schedule_id, schedule, rpc_timeout=RPC_TIMEOUT
+                    )
+                except ScheduleAlreadyRunningError:
+                    handle = self._client.get_schedule_handle(schedule_id)
+                    await handle.update(replaced, rpc_timeout=RPC_TIMEOUT)
+        except RequestRefusedError:
+            return False
+        except WorkflowNotFoundError as error:
+            raise TemporalUnavailableError("the schedule was deleted meanwhile") from error
+        return True
+
+    async def delete_schedule(self, schedule_id: str) -> None:
+        """Delete a flow's schedule; one that is not there needs no deleting."""
+        try:
+            async with translated():
+                await self._client.get_schedule_handle(schedule_id).delete(rpc_timeout=RPC_TIMEOUT)
+        except WorkflowNotFoundError:
+            return
 
     async def is_healthy(self) -> bool:
         """Return whether the server answers within a second."""

@@ -20,6 +20,7 @@ from store.expiry import ttl_seconds
 from store.faults import guarded
 from store.flow_lists import FlowLists
 from store.models import FlowQuery, FlowRecord, Page
+from store.schedules import PENDING
 from store.secrets import StoredSecret, secret_documents
 from store.transactions import in_transaction
 from store.values import Database, Document, Values, encode
@@ -42,8 +43,16 @@ class FlowRepository:
         self._lists = FlowLists(database, self._values)
 
     @guarded
-    async def create(self, record: FlowRecord, secrets: Sequence[StoredSecret] = ()) -> FlowRecord:
+    async def create(
+        self,
+        record: FlowRecord,
+        secrets: Sequence[StoredSecret] = (),
+        scheduled: Sequence[str] = (),
+    ) -> FlowRecord:
         """Write a new flow with its first version, and the secrets that it refers to.
+
+        Args:
+            scheduled: Tasks of it that the clock starts.
 
         Raises:
             DuplicateFlowNameError: The organization has a flow of this name.
@@ -66,6 +75,12 @@ class FlowRepository:
             "task_count": _task_count(record.definition),
             "deleted": False,
         }
+        if scheduled:
+            flow |= {
+                "schedule_names": list(scheduled),
+                "schedules_pending": True,
+                "schedule_rev": 1,
+            }
         version = await self._version_document(record, record.version)
 
         async def transact(session: Any) -> None:
@@ -165,10 +180,13 @@ class FlowRepository:
             fields["ttl_seconds"] = ttl_seconds(known["settings"])
         if fields.get("tags", ()) is None:
             fields["tags"] = []
+        pending = PENDING if "settings" in known else {"$set": {}}
+        written: Document = {**fields, **pending["$set"]}
+        written |= {"updated_at": now(), "modified_by": modified_by}
         try:
             flow = await self._flows.find_one_and_update(
                 {"_id": flow_id, "organization_id": organization_id, "deleted": False},
-                {"$set": {**fields, "updated_at": now(), "modified_by": modified_by}},
+                {**pending, "$set": written},
                 return_document=ReturnDocument.AFTER,
             )
         except DuplicateKeyError as error:
@@ -186,8 +204,12 @@ class FlowRepository:
         modified_by: str,
         expected_latest: int,
         secrets: Sequence[StoredSecret] = (),
+        scheduled: Sequence[str] = (),
     ) -> FlowRecord:
         """Store the next version and make it the latest, in one transaction with new secrets.
+
+        Args:
+            scheduled: Tasks of it that the clock starts.
 
         Raises:
             FlowNotFoundError: None of this id in the organization, or deleted.
@@ -222,7 +244,10 @@ class FlowRepository:
                         "task_count": _task_count(definition),
                         "updated_at": at,
                         "modified_by": modified_by,
-                    }
+                        **PENDING["$set"],
+                    },
+                    "$inc": PENDING["$inc"],
+                    "$addToSet": {"schedule_names": {"$each": list(scheduled)}},
                 },
                 return_document=ReturnDocument.AFTER,
                 session=session,
@@ -273,7 +298,15 @@ class FlowRepository:
         """
         written = await self._flows.update_one(
             {"_id": flow_id, "organization_id": organization_id, "deleted": False},
-            {"$set": {"deleted": True, "updated_at": now(), "modified_by": modified_by}},
+            {
+                **PENDING,
+                "$set": {
+                    "deleted": True,
+                    "updated_at": now(),
+                    "modified_by": modified_by,
+                    **PENDING["$set"],
+                },
+            },
         )
         if not written.matched_count:
             raise _not_found(flow_id)

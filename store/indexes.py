@@ -39,6 +39,7 @@ FLOWS_BY_UPDATED = "live_by_updated"
 FLOWS_BY_DISPLAY_NAME = "live_by_display_name"
 FLOWS_BY_TAG = "live_by_tag"
 FLOWS_EXPIRING = "expiring"
+FLOWS_UNSCHEDULED = "schedules_pending"
 VERSIONS_BY_NUMBER = "by_number"
 VERSIONS_FAVOURITE = "favourites_by_number"
 
@@ -130,6 +131,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(FLOWS_BY_UPDATED, "organization_id", "-updated_at", "-_id", only=_KEPT),
         _index(FLOWS_BY_DISPLAY_NAME, "organization_id", "-display_name", "-_id", only=_KEPT),
         _index(FLOWS_BY_TAG, "organization_id", "tags", only=_KEPT),
+        _index(FLOWS_UNSCHEDULED, "schedule_rev", only={"schedules_pending": True}),
         _index(FLOWS_EXPIRING, "_id", "ttl_seconds", only={"ttl_seconds": {"$gt": 0}}),
     ],
     collections.FLOW_VERSIONS: [

@@ -13,6 +13,7 @@ from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
 from flows.executors.python_code import PYTHON_CODE
 from flows.executors.receive_file import RECEIVE_FILE
+from flows.executors.scheduled_trigger import SCHEDULED_TRIGGER
 from flows.executors.send_email import SEND_EMAIL
 from flows.executors.spec import TaskExecutor
 from flows.executors.validation import VALIDATION
@@ -27,6 +28,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             RECEIVE_FILE,
             CUSTOM_FORM_INPUT,
             WEBHOOK_RECEIVE,
+            SCHEDULED_TRIGGER,
             DOC_TO_TEXT,
             FORMAT_DATA,
             PYTHON_CODE,

@@ -14,6 +14,7 @@ from flows.executors.http_request import HTTP_REQUEST
 from flows.executors.python_code import PYTHON_CODE
 from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.rules import Operator
+from flows.executors.scheduled_trigger import SCHEDULED_TRIGGER
 from flows.executors.spec import JsonSchema, Kind, TaskExecutor
 from flows.executors.validation import VALIDATION
 from flows.executors.wait import WAIT
@@ -32,6 +33,7 @@ ALL = [
     PYTHON_CODE,
     WAIT,
     WEBHOOK_RECEIVE,
+    SCHEDULED_TRIGGER,
 ]
 
 

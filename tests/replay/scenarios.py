@@ -5,12 +5,14 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from pydantic import JsonValue
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
-from contracts.messages import Seed, TaskCall
+from contracts.messages import FireCall, Seed, TaskCall
+from contracts.names import SCHEDULED_START
 from flows.model import Flow, RetryPolicy, Task
 from tests.support.engine import (
     INPUT,
@@ -113,6 +115,20 @@ class Scenario:
         ]
 
 
+@dataclass(frozen=True, slots=True)
+class Firing:
+    """A schedule's workflow that finds an earlier execution running, and looks again."""
+
+    async def play(self, engine: Engine) -> list[AnyHandle]:
+        """Run it, and return it."""
+        call = FireCall(organization_id="o", flow_id="f", task_name="clock", fingerprint="")
+        handle: AnyHandle = await engine.client.start_workflow(
+            SCHEDULED_START, call, id=f"firing-{uuid4()}", task_queue=engine.task_queue
+        )
+        await handle.result()
+        return [handle]
+
+
 async def _children(engine: Engine, handle: Handle) -> AsyncIterator[AnyHandle]:
     """Yield a handle for each child workflow, in the order in which they were started."""
     async for event in handle.fetch_history_events():
@@ -129,7 +145,7 @@ _QUICK = RetryPolicy(max_attempts=5, initial_interval_seconds=0.05)
 _ONCE = RetryPolicy(max_attempts=1)
 _NUMBERS: dict[str, JsonValue] = {"n": [1, 2, 3]}
 
-SCENARIOS: Mapping[str, Scenario] = {
+SCENARIOS: Mapping[str, Scenario | Firing] = {
     "instant_chain": Scenario(a_flow(*chain(3)), {"n": 1}),
     "http_request": Scenario(a_flow(effect("send", {"n": "{{start.n}}"})), {"n": 1}),
     "python_code": Scenario(a_flow(pure("compute", "{{start.n}}")), {"n": 1}),
@@ -237,5 +253,6 @@ SCENARIOS: Mapping[str, Scenario] = {
         {"n": [0, 0.1, 0.2]},
     ),
     "wait_while_the_store_is_down": Scenario(a_flow(wait("pause", 0.1)), store_faults=3),
+    "scheduled_start": Firing(),
     "engine_fault": Scenario(a_flow(instant("a")), input_task_name="nobody"),
 }

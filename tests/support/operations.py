@@ -18,6 +18,7 @@ from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.flows import Flows, NewFlow
 from operations.reconciliation import Reconciler
+from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
 from operations.truth import TruthCheck
@@ -32,6 +33,7 @@ from store.indexes import ensure_indexes
 from store.models import ExecutionRecord
 from store.payloads import PayloadRepository
 from store.projection import Projection
+from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 from tests.support.effect_flows import INPUT, a_flow, a_note
@@ -123,6 +125,12 @@ async def operations_on(
         gateway=gateway,
         definitions=definitions,
     )
+    schedules = Schedules(
+        flows=flows,
+        schedules=ScheduleRepository(database),
+        gateway=gateway,
+        definitions=definitions,
+    )
     return Operations(
         caller=a_caller(),
         gateway=gateway,
@@ -142,6 +150,7 @@ async def operations_on(
             task_outputs=TaskOutputRepository(database),
             definitions=definitions,
             sealing=sealing,
+            schedules=schedules,
         ),
         reconciler=Reconciler(
             executions=executions,
@@ -151,6 +160,7 @@ async def operations_on(
             expiry=Expiry(database),
             payloads=PayloadRepository(database),
             payload_retention=timedelta(days=7),
+            schedules=schedules,
         ),
         audit=Audit(database),
         vault=vault,

@@ -21,6 +21,8 @@ from activities.data import DataActivities
 from activities.failures import activity_failure
 from activities.waiting import WaitActivities
 from contracts.messages import (
+    FireCall,
+    FireReply,
     OpenTaskCall,
     OpenTaskReply,
     SettleExecutionCall,
@@ -31,7 +33,7 @@ from contracts.messages import (
     TaskReply,
     TaskSettlement,
 )
-from contracts.names import OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS, SUPERSEDED
+from contracts.names import FIRE_TRIGGER, OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS, SUPERSEDED
 from flows.canonical import digest
 from flows.errors import TaskFailedError
 from flows.executors.catalogue import EXECUTORS
@@ -40,6 +42,7 @@ from flows.executors.wait import WAIT
 from runtime.temporal import workflow_runner
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.iteration import IterationWorkflow
+from workflows.scheduled_start import ScheduledStartWorkflow
 
 Behaviour = Callable[[TaskCall], Awaitable[JsonValue]]
 
@@ -59,6 +62,7 @@ class Recorder:
     Attributes:
         behaviours: What a task does, by its name; others do as in production.
         calls: Every attempt, in the order in which they began.
+        fired: What schedules asked to start.
         opened: What workflows said they had begun with.
         store_faults: How many calls of the store fail before it answers.
         lacks: Names of tasks whose outputs the store says it lacks, once.
@@ -68,6 +72,7 @@ class Recorder:
 
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     calls: list[TaskCall] = field(default_factory=list)
+    fired: list[FireCall] = field(default_factory=list)
     opened: list[OpenTaskCall] = field(default_factory=list)
     settled: list[TaskSettlement] = field(default_factory=list)
     settle_calls: list[SettleTasksCall] = field(default_factory=list)
@@ -96,6 +101,12 @@ class Recorder:
             started_at=started_at,
             completed_at=datetime.now(UTC),
         )
+
+    @activity.defn(name=FIRE_TRIGGER)
+    async def fire_trigger(self, call: FireCall) -> FireReply:
+        """Find an earlier execution running, then none."""
+        self.fired.append(call)
+        return FireReply(outcome="busy" if len(self.fired) < 2 else "started")
 
     @activity.defn(name=OPEN_TASK)
     async def open_task(self, call: OpenTaskCall) -> OpenTaskReply:
@@ -182,6 +193,7 @@ async def _as_in_production(call: TaskCall) -> JsonValue:
 def activities(recorder: Recorder) -> list[Callable[..., Any]]:
     """Return one activity for every executor that runs as one, and those of the store."""
     found: list[Callable[..., Any]] = [
+        recorder.fire_trigger,
         recorder.open_task,
         recorder.settle_tasks,
         recorder.settle_execution,
@@ -228,7 +240,7 @@ def recording_worker(
     return Worker(
         client,
         task_queue=task_queue,
-        workflows=[FlowExecutionWorkflow, IterationWorkflow],
+        workflows=[FlowExecutionWorkflow, IterationWorkflow, ScheduledStartWorkflow],
         activities=activities(recorder),
         workflow_runner=workflow_runner(),
         max_heartbeat_throttle_interval=timedelta(milliseconds=300),
