@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from activities.code import CodeActivities
 from activities.data import DataActivities
+from activities.document_source import DocumentSource
 from activities.documents import DocumentActivities
 from activities.egress import EgressGuard, guarded_client
 from activities.http import HttpActivities
@@ -26,12 +27,14 @@ from activities.records import RecordActivities
 from activities.sandbox import Sandbox
 from activities.schedules import ScheduleActivities
 from activities.secrets import opened
+from activities.stored_files import StoredFiles
 from activities.waiting import WaitActivities
 from activities.webhooks import WebhookActivities
 from flows.errors import StartUpError, TemporalUnavailableError
 from operations.aftermath import Aftermath
 from operations.definitions import Definitions
 from operations.executions import Executions
+from operations.files import FileSweep
 from operations.open_watch import watch_open
 from operations.reconciliation import Reconciler
 from operations.schedules import ScheduledStarts, Schedules
@@ -58,6 +61,8 @@ from store.accounts import AccountRepository
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.expiry import Expiry
+from store.file_contents import GridFSContents
+from store.files import FileRepository
 from store.flows import FlowRepository
 from store.open_executions import OpenExecutions
 from store.payloads import PayloadRepository
@@ -122,7 +127,7 @@ async def serve(
         projection = Projection(mongo.database)
         activities = [
             *_record_activities(settings, mongo, gateway, projection),
-            *await stack.enter_async_context(_task_activities(settings, spans)),
+            *await stack.enter_async_context(_task_activities(settings, mongo, spans)),
             *more_activities,
         ]
         open_secrets = partial(opened, Vault.over(mongo.database, settings.keys()))
@@ -218,6 +223,7 @@ def _record_activities(
         aftermath=Aftermath(projection),
         expiry=Expiry(mongo.database),
         payloads=PayloadRepository(mongo.database),
+        uploads=FileSweep(FileRepository(mongo.database), GridFSContents(mongo.database)),
         payload_retention=settings.payload_retention,
         schedules=Schedules(
             flows=flows, schedules=scheduled, gateway=gateway, definitions=definitions
@@ -248,7 +254,9 @@ def _record_activities(
 
 
 @asynccontextmanager
-async def _task_activities(settings: Settings, spans: Tracing) -> AsyncIterator[list[Activity]]:
+async def _task_activities(
+    settings: Settings, mongo: Mongo, spans: Tracing
+) -> AsyncIterator[list[Activity]]:
     """Build the activities of task executors, and close what they share in the end."""
     async with (
         guarded_client(settings.allowed_private_hosts) as client,
@@ -257,6 +265,7 @@ async def _task_activities(settings: Settings, spans: Tracing) -> AsyncIterator[
         traced(client, spans)
         data = DataActivities()
         guard = EgressGuard.of(settings.allowed_private_hosts)
+        files = StoredFiles(FileRepository(mongo.database), GridFSContents(mongo.database))
         yield [
             data.format_data,
             data.branch,
@@ -264,7 +273,7 @@ async def _task_activities(settings: Settings, spans: Tracing) -> AsyncIterator[
             HttpActivities(client).http_request,
             WebhookActivities(client).webhook_notification,
             MailActivities(guard, _mail_server(settings)).send_email,
-            DocumentActivities(client).doc_to_text,
+            DocumentActivities(DocumentSource(client, files)).doc_to_text,
             CodeActivities(sandbox).python_code,
             WaitActivities().wait,
         ]

@@ -5,27 +5,22 @@ import math
 import sys
 from pathlib import Path
 
-import httpx
 from pydantic import BaseModel, JsonValue, ValidationError
 from temporalio import activity
 
 from activities import pdf_reader
-from activities.data_urls import DataUrl, read_data_url
-from activities.exchange import exchange, shown_url, url_fault
+from activities.data_urls import DataUrl
+from activities.document_source import DocumentSource
 from activities.parameters import parameters_of
-from activities.redirects import is_web_url
 from activities.time_limits import allowed_seconds
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
 from flows.executors.doc_to_text import DOC_TO_TEXT, DocToTextParameters
 
-MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 MAX_TEXT_BYTES = 4 * 1024 * 1024
 
 _PDF = "application/pdf"
 _ANYTHING = frozenset({"", "application/octet-stream", "binary/octet-stream"})
-_DOWNLOAD_SECONDS = 60.0
-_WORTH_A_RETRY = frozenset({408, 429})
 
 
 class _Fault(BaseModel):
@@ -46,19 +41,17 @@ class DocumentActivities:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        source: DocumentSource,
         *,
         max_readers: int = 2,
-        max_document_bytes: int = MAX_DOCUMENT_BYTES,
     ) -> None:
-        """Borrow a client that refuses private networks; whoever made it closes it.
+        """Borrow where documents come from.
 
         Args:
             max_readers: How many documents are read at once, each in a process of its own.
         """
-        self._client = client
+        self._source = source
         self._readers = asyncio.Semaphore(max_readers)
-        self._max_document_bytes = max_document_bytes
 
     @activity.defn(name=DOC_TO_TEXT.name)
     async def doc_to_text(self, call: TaskCall) -> JsonValue:
@@ -66,11 +59,11 @@ class DocumentActivities:
 
         Raises:
             TaskFailedError: ``EncryptedDocument``, ``BrokenDocument``, ``EmptyDocument``,
-                ``NoText``, ``UnsupportedDocument``, ``DocumentTooLarge``, ``InvalidDocumentUrl``,
-                ``DocumentUnavailable``, or what ``exchange`` says about the download.
+                ``NoText``, ``UnsupportedDocument``, ``DocumentTooLarge``, or what
+                ``DocumentSource.fetch`` says.
         """
         parameters = parameters_of(call, DocToTextParameters)
-        document = await self._fetch(parameters.document_url)
+        document = await self._source.fetch(call.context.organization_id, parameters.url)
         if not document.content.strip():
             raise TaskFailedError("the document is empty", type="EmptyDocument")
         mime_type = _media_type(parameters.mime_type, document)
@@ -90,37 +83,6 @@ class DocumentActivities:
             raise TaskFailedError(
                 f"the PDF was not read within {seconds:g} s", type="Timeout", retryable=True
             ) from None
-
-    async def _fetch(self, url: str) -> DataUrl:
-        """Return the document behind a ``data:`` or http(s) URL."""
-        if url[:5].lower() == "data:":
-            return read_data_url(url)
-        try:
-            request = self._client.build_request("GET", url)
-        except (httpx.InvalidURL, UnicodeError, ValueError) as error:
-            raise TaskFailedError(
-                f"document_url: {url_fault(error)}", type="InvalidDocumentUrl"
-            ) from None
-        if not is_web_url(request.url):
-            raise TaskFailedError(
-                "document_url must be an http, https or data: URL", type="InvalidDocumentUrl"
-            )
-        answer = await exchange(
-            self._client,
-            request,
-            seconds=_DOWNLOAD_SECONDS,
-            max_bytes=self._max_document_bytes,
-            follow_redirects=True,
-        )
-        status = answer.status_code
-        if status != 200:
-            raise TaskFailedError(
-                f"{shown_url(request.url)} answered {status} instead of a document",
-                type="DocumentUnavailable",
-                retryable=status in _WORTH_A_RETRY or status >= 500,
-                status_code=status,
-            )
-        return DataUrl(answer.headers.get("content-type", ""), answer.content)
 
 
 def _media_type(declared: str | None, document: DataUrl) -> str:

@@ -18,6 +18,7 @@ from api.openapi import TAGS, PerdureAPI
 from api.readiness import OutsidePart
 from api.routes import (
     credentials,
+    files,
     flow_executions,
     flow_versions,
     flows,
@@ -34,6 +35,8 @@ from flows.errors import StartUpError, StoreUnavailableError
 from operations.credentials import Credentials
 from operations.definitions import Definitions
 from operations.executions import Executions
+from operations.file_links import FileLinks
+from operations.files import Files
 from operations.flows import Flows
 from operations.schedules import Schedules
 from operations.sealing import Sealing
@@ -56,6 +59,8 @@ from store import schema
 from store.accounts import AccountRepository
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
+from store.file_contents import GridFSContents
+from store.files import FileRepository
 from store.flows import FlowRepository
 from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
@@ -71,6 +76,9 @@ ROUTERS = (
     task_data.router,
     webhooks.router,
     credentials.router,
+    files.of_flows,
+    files.router,
+    files.contents,
     health.router,
 )
 
@@ -193,6 +201,7 @@ def _services(
         authenticator=Authenticator(accounts, _token_verifier(settings, http)),
         credentials=Credentials(credentials_stored, vault),
         executions=executions,
+        files=_files(settings, mongo, flows_stored),
         flows=Flows(
             flows=flows_stored,
             task_outputs=task_outputs_stored,
@@ -209,8 +218,19 @@ def _services(
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
+        public_url=settings.public_url,
         mongodb=_mongodb(mongo),
         temporal=_temporal(gateway, settings.reconcile_interval),
+    )
+
+
+def _files(settings: Settings, mongo: Mongo, flows_stored: FlowRepository) -> Files:
+    secret = settings.jwt_secret
+    return Files(
+        flows=flows_stored,
+        files=FileRepository(mongo.database),
+        contents=GridFSContents(mongo.database),
+        links=FileLinks.of(settings.keys(), secret.get_secret_value() if secret else None),
     )
 
 

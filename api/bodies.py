@@ -8,6 +8,7 @@ from math import isinf
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import JsonValue
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -15,9 +16,11 @@ from flows.errors import InvalidError, TooLargeError
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEFINITION_BODY_BYTES = 2 * 1024 * 1024
+MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_DEPTH = 64
 
 BODY_LIMITS: Sequence[tuple[re.Pattern[str], int]] = (
+    (re.compile(r"/api/files/content"), MAX_FILE_BYTES),
     (re.compile(r"/api/flows(/[^/]+/(definition|task|validate))?"), MAX_DEFINITION_BODY_BYTES),
     (re.compile(r"/api/task-data"), MAX_DEFINITION_BODY_BYTES),
 )
@@ -41,7 +44,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        await self._app(scope, _counting(receive, _limit_of(scope["path"])), send)
+        limit = _limit_of(scope["path"])
+        await self._app(scope, _counting(receive, limit, _declared_length(scope)), send)
 
 
 class JsonRequest(Request):
@@ -59,6 +63,16 @@ class JsonRequest(Request):
         """Return whether the body is, or may be, JSON; a missing content type counts as JSON."""
         declared = self.headers.get("content-type")
         return declared is None or "json" in declared
+
+
+def refuse_encoded(headers: Headers) -> None:
+    """Refuse a body that is compressed, which nobody here would unpack.
+
+    Raises:
+        InvalidError: ``Content-Encoding`` names an encoding.
+    """
+    if headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        raise InvalidError("Content-Encoding is not supported; send the body as it is")
 
 
 def read_json(body: bytes) -> JsonValue:
@@ -100,16 +114,23 @@ def _limit_of(path: str) -> int:
     return MAX_BODY_BYTES
 
 
-def _counting(receive: Receive, limit: int) -> Receive:
+def _declared_length(scope: Scope) -> int:
+    """Return the length that the request declares, 0 if none; the server has checked its form."""
+    declared = Headers(scope=scope).get("content-length", "")
+    return int(declared) if declared.isascii() and declared.isdigit() else 0
+
+
+def _counting(receive: Receive, limit: int, declared: int) -> Receive:
     received = 0
 
     async def counted() -> Message:
         nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > limit:
-            raise TooLargeError(f"the body is longer than {limit} bytes", max_bytes=limit)
-        return message
+        if declared <= limit:
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received <= limit:
+                return message
+        raise TooLargeError(f"the body is longer than {limit} bytes", max_bytes=limit)
 
     return counted
 

@@ -8,6 +8,7 @@ from api.services import services_of
 from operations.caller import Caller
 from operations.credentials import Credentials
 from operations.executions import Executions
+from operations.files import Files
 from operations.flows import Flows
 from operations.webhooks import Webhooks
 from store.task_executions import TaskExecutionRepository
@@ -25,6 +26,10 @@ async def _executions(request: Request) -> Executions:
 
 async def _credentials(request: Request) -> Credentials:
     return services_of(request).credentials
+
+
+async def _files(request: Request) -> Files:
+    return services_of(request).files
 
 
 async def _flows(request: Request) -> Flows:
@@ -46,6 +51,7 @@ async def _task_outputs(request: Request) -> TaskOutputRepository:
 CallerDep = Annotated[Caller, Depends(_caller)]
 CredentialsDep = Annotated[Credentials, Depends(_credentials)]
 ExecutionsDep = Annotated[Executions, Depends(_executions)]
+FilesDep = Annotated[Files, Depends(_files)]
 FlowsDep = Annotated[Flows, Depends(_flows)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]

@@ -13,6 +13,7 @@ TAGS = [
     {"name": "task-outputs", "description": "Results of tasks."},
     {"name": "task-executors", "description": "What tasks can do."},
     {"name": "task-data", "description": "What tasks of a definition yield, take and offer."},
+    {"name": "files", "description": "Documents that flows read."},
     {"name": "webhooks", "description": "Posts from outside that start flows."},
     {"name": "credentials", "description": "Secrets that flows refer to by name."},
     {"name": "health", "description": "For whoever keeps the process running."},

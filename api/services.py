@@ -8,6 +8,7 @@ from api.auth import Authenticator
 from api.readiness import OutsidePart
 from operations.credentials import Credentials
 from operations.executions import Executions
+from operations.files import Files
 from operations.flows import Flows
 from operations.webhooks import Webhooks
 from store.task_executions import TaskExecutionRepository
@@ -19,6 +20,7 @@ class Services:
     """Built once, when the process starts.
 
     Attributes:
+        public_url: How the API is reached from outside; None where only requests can tell.
         mongodb: Without it nothing can be answered.
         temporal: Without it executions are recorded, and start later.
     """
@@ -26,10 +28,12 @@ class Services:
     authenticator: Authenticator
     credentials: Credentials
     executions: Executions
+    files: Files
     flows: Flows
     webhooks: Webhooks
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
+    public_url: str | None
     mongodb: OutsidePart
     temporal: OutsidePart
 

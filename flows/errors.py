@@ -10,6 +10,7 @@ The category decides what a caller sees; the class says what happened::
     ├── UnauthenticatedError 401
     │   └── UserInfoNotFoundError         a genuine token, but nobody usable behind it
     ├── ForbiddenError 403
+    │   └── FileUrlRefusedError           its signature does not hold, or has expired
     ├── NotFoundError 404
     │   ├── FlowNotFoundError
     │   ├── FlowVersionNotFoundError
@@ -17,10 +18,12 @@ The category decides what a caller sees; the class says what happened::
     │   ├── TaskExecutionNotFoundError
     │   ├── TaskOutputNotFoundError
     │   ├── OrganizationNotFoundError
-    │   └── CredentialNotFoundError
+    │   ├── CredentialNotFoundError
+    │   └── StoredFileNotFoundError
     ├── ConflictError 409
     │   ├── DuplicateFlowNameError
     │   ├── DuplicateCredentialError
+    │   ├── FileStoredError               an upload URL serves once
     │   ├── IdempotencyConflictError      same key, other body
     │   └── ExecutionSupersededError      a newer generation owns the execution
     ├── TooLargeError 413
@@ -125,6 +128,10 @@ class ForbiddenError(EngineError):
     code = "forbidden"
 
 
+class FileUrlRefusedError(ForbiddenError):
+    """The signature of a file's URL does not hold, or no longer."""
+
+
 class NotFoundError(EngineError):
     """Nothing here by that id, as far as the caller may know."""
 
@@ -159,6 +166,10 @@ class CredentialNotFoundError(NotFoundError):
     """The organization has no such credential."""
 
 
+class StoredFileNotFoundError(NotFoundError):
+    """No file has this key in the caller's organization."""
+
+
 class ConflictError(EngineError):
     """The request clashes with what is already there."""
 
@@ -171,6 +182,10 @@ class DuplicateFlowNameError(ConflictError):
 
 class DuplicateCredentialError(ConflictError):
     """Another credential of the organization has this name."""
+
+
+class FileStoredError(ConflictError):
+    """The file was uploaded already; its URL serves once."""
 
 
 class IdempotencyConflictError(ConflictError):

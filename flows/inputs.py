@@ -3,13 +3,15 @@
 Source: docs/flow-language.md, "Input tasks".
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import jsonschema_rs
 from pydantic import JsonValue
 
 from flows.errors import Fault, InvalidInputError
 from flows.executors.catalogue import executor_named
+from flows.executors.document import file_url
+from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.spec import JsonSchema, Kind
 from flows.faults import Faults, shown
 from flows.model import Flow, Task
@@ -71,6 +73,26 @@ def validate_input(flow: Flow, input_task_name: str, input: JsonValue) -> list[F
     for error in validator.iter_errors(input):
         faults.extend(_input_faults(error, input))
     return list(faults)
+
+
+def completed_input(
+    flow: Flow, input_task_name: str, input: Mapping[str, JsonValue]
+) -> dict[str, JsonValue]:
+    """Return an accepted flow input as the run gets it: a file's key alone yields its URL, too.
+
+    So tasks read ``document_url`` however the document was handed in.
+    """
+    completed = dict(input)
+    task = next((task for task in flow.tasks if task.name == input_task_name), None)
+    file_key = input.get("file_key")
+    if (
+        task is not None
+        and executor_named(task.executor) is RECEIVE_FILE
+        and isinstance(file_key, str)
+        and "document_url" not in input
+    ):
+        completed["document_url"] = file_url(file_key)
+    return completed
 
 
 def _input_faults(error: jsonschema_rs.ValidationError, input: JsonValue) -> list[Fault]:

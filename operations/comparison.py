@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from contracts.messages import Seed, TaskState
 from flows.canonical import digest
+from flows.inputs import completed_input
 from operations.aftermath import attempt_that_ended
 from operations.standing import Served, shown_name
 from runtime.run_history import RunHistory, TaskHistory
@@ -59,7 +60,10 @@ def _pins(record: ExecutionRecord, run: RunHistory) -> Iterator[str]:
         yield f"version {record.flow_version}, but version {run.start.flow_version} ran"
     if run.start.run_number != record.run_number:
         yield f"run number {record.run_number}, but it ran as {run.start.run_number}"
-    if not _same(dict(run.start.input), dict(record.input)):
+    start = run.start
+    # Runs from before inputs were completed got them as they were submitted.
+    completed = completed_input(start.definition, start.input_task_name, record.input)
+    if not any(_same(dict(start.input), known) for known in (completed, dict(record.input))):
         yield "the input shown is not the one that ran"
 
 

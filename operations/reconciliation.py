@@ -12,6 +12,7 @@ from contracts.messages import ReconcileCall, ReconcileReply
 from contracts.names import flow_workflow_id
 from flows.errors import EngineError, UnavailableError
 from operations.aftermath import Aftermath
+from operations.files import FileSweep
 from operations.schedules import Schedules
 from operations.starting import Starter
 from runtime.gateway import Described, Gateway
@@ -52,6 +53,7 @@ class Reconciler:
         expiry: Expiry,
         payloads: PayloadRepository,
         schedules: Schedules,
+        uploads: FileSweep,
         payload_retention: timedelta,
     ) -> None:
         """Borrow everything.
@@ -67,15 +69,16 @@ class Reconciler:
         self._expired_up_to = ""
         self._payloads = payloads
         self._schedules = schedules
+        self._uploads = uploads
         self._payload_retention = payload_retention
 
     async def round(self, call: ReconcileCall) -> ReconcileReply:
         """Look at the open executions whose last look is the longest ago.
 
         An execution that cannot be put right is logged and left for the next round; the others go
-        on. Afterwards executions are deleted that their flow keeps no longer, and payloads that no
-        history needs any more, and schedules are brought in line with their flows, a bounded number
-        in each round.
+        on. Afterwards schedules are brought in line with their flows, and executions are deleted that
+        their flow keeps no longer, payloads that no history needs any more, and what is left of
+        uploads, a bounded number in each round.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
@@ -90,6 +93,7 @@ class Reconciler:
         found = await asyncio.gather(*(looked(record) for record in records))
         await self._schedules.sync_pending(MAX_UNSCHEDULED_FLOWS)
         await self._payloads.delete_expired(self._payload_retention)
+        await self._uploads.sweep(call.limit)
         return ReconcileReply(
             looked_at=len(found),
             expired=await self._expire(call.limit),

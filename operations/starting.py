@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from contracts.messages import FlowExecutionStart, Seed
 from contracts.names import flow_workflow_id
 from flows.errors import UnavailableError
+from flows.inputs import completed_input
 from operations.definitions import Definitions
 from runtime.gateway import Gateway
 from store.clock import now
@@ -104,6 +105,7 @@ class Starter:
         seeds: Sequence[Seed] = ()
         if record.mode == "stale":
             seeds = await self._task_executions.seeds(record.organization_id, record.id)
+        definition = self._definitions.of(flow).flow
         return FlowExecutionStart(
             organization_id=record.organization_id,
             flow_id=record.flow_id,
@@ -112,8 +114,8 @@ class Starter:
             flow_execution_id=record.id,
             generation=record.generation,
             run_number=record.run_number,
-            definition=self._definitions.of(flow).flow,
-            input=record.input,
+            definition=definition,
+            input=completed_input(definition, record.input_task_name, record.input),
             input_task_name=record.input_task_name,
             seeds=list(seeds),
         )

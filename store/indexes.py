@@ -42,6 +42,10 @@ FLOWS_EXPIRING = "expiring"
 FLOWS_UNSCHEDULED = "schedules_pending"
 VERSIONS_BY_NUMBER = "by_number"
 VERSIONS_FAVOURITE = "favourites_by_number"
+FILES_BY_FLOW = "stored_by_flow_created"
+FILES_UNSWEPT = "unswept"
+CHUNKS_IN_ORDER = "files_id_1_n_1"
+"""The name that every GridFS driver gives this index."""
 
 DAY_SECONDS = 24 * 60 * 60
 
@@ -148,6 +152,15 @@ INDEXES: dict[str, list[IndexModel]] = {
     collections.IDEMPOTENCY_KEYS: [
         IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=DAY_SECONDS)
     ],
+    collections.FILES: [
+        _index(
+            FILES_BY_FLOW,
+            *("organization_id", "flow_id", "-created_at", "-_id"),
+            only={"is_stored": True},
+        ),
+        _index(FILES_UNSWEPT, "sweep_at", only={"sweep_at": {"$exists": True}}),
+    ],
+    f"{collections.FILE_CONTENTS}.chunks": [_index(CHUNKS_IN_ORDER, "files_id", "n", unique=True)],
     PAYLOADS: [_index("by_owner", "owner_id", "created_at")],
     collections.ORGANIZATIONS: [_index("unique_name", "name", unique=True)],
     collections.SERVICE_ACCOUNTS: [_index("by_name", "organization_id", "name")],

@@ -165,6 +165,32 @@ class TaskOutputRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class FileRecord:
+    """A file that somebody uploaded, or may upload still.
+
+    Attributes:
+        id: What callers name it by, the ``file_key``.
+        content_type: None until somebody said one.
+        content_id: Where its bytes are kept; None until they are.
+        created_at: When it was stored; before that, when its upload was announced.
+        upload_until: When the announced upload must have begun.
+        sha256: Of its bytes, in hex.
+    """
+
+    id: str
+    organization_id: str
+    flow_id: str
+    filename: str | None
+    content_type: str | None
+    created_at: datetime
+    created_by: str
+    upload_until: datetime
+    content_id: str | None = None
+    size: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Organization:
     """A tenant."""
 

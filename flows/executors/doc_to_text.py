@@ -6,19 +6,13 @@ from datetime import timedelta
 from pydantic import Field as Describe
 from pydantic import JsonValue
 
-from flows.executors.spec import JsonSchema, Kind, Parameters, TaskExecutor
+from flows.executors.document import DocumentParameters
+from flows.executors.spec import JsonSchema, Kind, TaskExecutor
 
 
-class DocToTextParameters(Parameters):
+class DocToTextParameters(DocumentParameters):
     """The document to read."""
 
-    document_url: str = Describe(
-        min_length=1, description="An http(s) URL, or the document itself as a data: URL."
-    )
-    mime_type: str | None = Describe(
-        default=None,
-        description="Media type; left out, it is taken from the URL's answer and the content.",
-    )
     worker: str | None = Describe(
         default=None,
         description="Name of a model. Text that the document itself holds is read without one.",

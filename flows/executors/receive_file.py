@@ -19,9 +19,13 @@ def _flow_input(parameters: Mapping[str, JsonValue]) -> JsonSchema:
             "document_url": {
                 "type": "string",
                 "minLength": 1,
-                "description": "An http(s) URL, or the document itself as a data: URL.",
+                "description": "An http(s) URL, a data: URL, or file: and a file key.",
             },
-            "file_key": {"type": "string", "minLength": 1, "description": "Key of a stored file."},
+            "file_key": {
+                "type": "string",
+                "minLength": 1,
+                "description": "Key of a stored file; without a document_url it stands for one.",
+            },
             "mime_type": {"type": "string", "description": "Media type, e.g. application/pdf."},
             "filename": {"type": "string"},
             "metadata": {"type": "object"},

@@ -6,13 +6,18 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
+from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import JsonValue
 
 from activities import pdf_reader
+from activities.document_source import DocumentSource
 from activities.documents import DocumentActivities
 from activities.egress import guarded_client
+from activities.stored_files import StoredFiles
 from examples.document_intake import DOCUMENT
 from flows.errors import TaskFailedError
+from store.file_contents import GridFSContents
+from store.files import FileRepository
 from tests.support.calls import a_call, performed
 from tests.support.children import children_named
 from tests.support.eventually import eventually
@@ -21,9 +26,14 @@ from tests.support.web import Request, response, serving
 
 
 @pytest.fixture
-async def documents() -> AsyncIterator[DocumentActivities]:
+async def files(database: AsyncIOMotorDatabase) -> StoredFiles:
+    return StoredFiles(FileRepository(database), GridFSContents(database))
+
+
+@pytest.fixture
+async def documents(files: StoredFiles) -> AsyncIterator[DocumentActivities]:
     async with guarded_client(["127.0.0.1"]) as client:
-        yield DocumentActivities(client)
+        yield DocumentActivities(DocumentSource(client, files))
 
 
 def as_url(content: bytes, mime_type: str = "application/pdf") -> str:
@@ -191,11 +201,10 @@ async def test_text_documents_are_read_as_they_are(
     assert output["mime_type"] == mime_type
 
 
-async def test_a_document_beyond_the_limit_is_refused() -> None:
+async def test_a_document_beyond_the_limit_is_refused(files: StoredFiles) -> None:
     async with guarded_client(["127.0.0.1"]) as client, serving(lambda _: response("x" * 9)) as web:
-        error = await failure(
-            DocumentActivities(client, max_document_bytes=8), document_url=web.url
-        )
+        source = DocumentSource(client, files, max_document_bytes=8)
+        error = await failure(DocumentActivities(source), document_url=web.url)
 
     assert error.type == "ResponseTooLarge"
 

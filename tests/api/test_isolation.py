@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from tests.fixtures.api import Api
 from tests.support.documents import a_flow, task
 from tests.support.platform import Platform
+from tests.support.uploads import Folder
 
 Json = dict[str, JsonValue]
 
@@ -20,6 +21,7 @@ COLLECTIONS = (
     "task_executions",
     "task_outputs",
     "credentials",
+    "files",
 )
 
 
@@ -69,6 +71,11 @@ ATTEMPTS = [
     Attempt("GET", "/api/integrations/credentials/{credential}", 404),
     Attempt("PATCH", "/api/integrations/credentials/{credential}", 404, {"value": "taken over"}),
     Attempt("DELETE", "/api/integrations/credentials/{credential}", 404),
+    Attempt("POST", "/api/flows/{flow}/upload-url", 404),
+    Attempt("GET", "/api/flows/{flow}/files", 404),
+    Attempt("POST", "/api/flows/download-url", 404, {"file_key": "{file}"}),
+    Attempt("POST", "/api/files/resolve", 404, {"uri": "{file}"}),
+    Attempt("GET", "/api/files/download", 404, parameters={"uri": "{file}"}),
 ]
 
 # Reads that name no id of anybody's: they show the caller's own, which the tests of lists cover.
@@ -83,6 +90,8 @@ UNADDRESSED = {
     "GET /api/integrations/credentials",
     "POST /api/integrations/credentials",
     "GET /api/integrations/credentials/events",
+    "GET /api/files/content",  # for whoever has a link; tests/api/test_files.py
+    "PUT /api/files/content",
     "POST /api/webhooks/{}/{}",  # for anybody; tests/api/test_webhooks.py
 }
 
@@ -104,6 +113,7 @@ async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
         "execution": execution.id,
         "task_execution": str(row["id"]),
         "task_output": outputs[0]["id"],
+        "file": await Folder(owner, str(shown["flow_id"])).stored(b"x"),
     }
 
 
@@ -137,9 +147,13 @@ async def test_what_is_foreign_is_refused_and_nothing_changes(
 
 
 def _filled(body: JsonValue, ids: Mapping[str, str]) -> JsonValue:
-    if isinstance(body, dict) and body.get("flow_id") == "{flow}":
-        return {**body, "flow_id": ids["flow"]}
-    return body
+    if not isinstance(body, dict):
+        return body
+    names = {f"{{{name}}}": value for name, value in ids.items()}
+    return {
+        key: names.get(value, value) if isinstance(value, str) else value
+        for key, value in body.items()
+    }
 
 
 async def test_lists_show_nothing_that_is_foreign(

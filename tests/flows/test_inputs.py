@@ -6,7 +6,13 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from flows.errors import InvalidInputError
-from flows.inputs import choose_input_task, flow_input_schema, input_task_names, validate_input
+from flows.inputs import (
+    choose_input_task,
+    completed_input,
+    flow_input_schema,
+    input_task_names,
+    validate_input,
+)
 from flows.parse import accepted
 from tests.support.flow_builders import a_flow, an_input, task
 
@@ -120,3 +126,21 @@ def test_only_input_tasks_have_an_input_schema() -> None:
 def test_no_input_breaks_the_check(input: JsonValue) -> None:
     validate_input(FLOW, "form", input)
     validate_input(FLOW, "form", {"text": "x", "rows": input, "ratio": input})
+
+
+@pytest.mark.parametrize(
+    ("input", "completed"),
+    [
+        ({"file_key": "k"}, {"file_key": "k", "document_url": "file:k"}),
+        ({"file_key": "k", "document_url": "u"}, {"file_key": "k", "document_url": "u"}),
+        ({"document_url": "u"}, {"document_url": "u"}),
+    ],
+)
+def test_a_file_key_alone_yields_a_url(
+    input: dict[str, JsonValue], completed: dict[str, JsonValue]
+) -> None:
+    assert completed_input(FLOW, "file", input) == completed
+
+
+def test_a_form_s_file_key_is_just_a_field() -> None:
+    assert completed_input(FLOW, "form", {"file_key": "k"}) == {"file_key": "k"}

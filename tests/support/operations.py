@@ -16,6 +16,7 @@ from operations.aftermath import Aftermath
 from operations.caller import Caller, Role
 from operations.definitions import Definitions
 from operations.executions import Executions
+from operations.files import FileSweep
 from operations.flows import Flows, NewFlow
 from operations.reconciliation import Reconciler
 from operations.schedules import Schedules
@@ -28,6 +29,8 @@ from store.audit import Audit
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.expiry import Expiry
+from store.file_contents import GridFSContents
+from store.files import FileRepository
 from store.flows import FlowRepository
 from store.indexes import ensure_indexes
 from store.models import ExecutionRecord
@@ -159,6 +162,7 @@ async def operations_on(
             aftermath=Aftermath(projection),
             expiry=Expiry(database),
             payloads=PayloadRepository(database),
+            uploads=FileSweep(FileRepository(database), GridFSContents(database)),
             payload_retention=timedelta(days=7),
             schedules=schedules,
         ),
