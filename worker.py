@@ -144,6 +144,7 @@ async def serve(
             logger.info("stopping")
             await worker.shutdown()
             await running
+            await projection.drain()
 
 
 async def _prepared(

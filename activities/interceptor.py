@@ -27,7 +27,7 @@ from flows.executors.spec import Kind
 from flows.values import ensure_carriable
 from runtime.logs import lines_pass
 from store.models import ProcessingStatus
-from store.projection import Projection
+from store.projection import AttemptEnd, Projection
 
 STORE_RETRY_EVERY = timedelta(milliseconds=500)
 SHARE_OF_TIMEOUT_FOR_STORE = 0.5
@@ -203,20 +203,16 @@ class _Report:
                 done for a generation that no longer counts.
         """
         completed_at = datetime.now(UTC)
+        end = AttemptEnd(status, output, digest, error, self.started_at, completed_at)
+        run_id = activity.info().workflow_run_id
 
         async def write() -> None:
-            await self.projection.close_attempt(
-                self.call,
-                self.attempt,
-                status,
-                output=output,
-                digest=digest,
-                error=error,
-                started_at=self.started_at,
-                completed_at=completed_at,
-                run_id=activity.info().workflow_run_id,
-                was_opened=not self.is_instant,
-            )
+            if not self.is_instant:
+                await self.projection.close_attempt(self.call, self.attempt, end)
+            elif must_wait:
+                await self.projection.record_attempt(self.call, self.attempt, end, run_id)
+            else:
+                await self.projection.note_attempt(self.call, self.attempt, end, run_id)
 
         try:
             await _patiently(write, self.patience() if must_wait else timedelta(0))

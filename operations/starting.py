@@ -102,6 +102,10 @@ class Starter:
             flow = await self._flows.version(
                 record.organization_id, record.flow_id, record.flow_version
             )
+        if record.generation > 1:
+            await self._task_executions.interrupt(
+                record.organization_id, record.id, record.generation
+            )
         seeds: Sequence[Seed] = ()
         if record.mode == "stale":
             seeds = await self._task_executions.seeds(record.organization_id, record.id)

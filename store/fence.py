@@ -1,5 +1,6 @@
 """The fence: which generation of an execution may still write."""
 
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,8 @@ from store import collections
 from store.group_commit import GroupCommit
 from store.models import ExecutionStatus
 from store.values import Database
+
+MAX_REMEMBERED = 4_000
 
 _FIELDS = {
     "organization_id": 1,
@@ -58,10 +61,29 @@ class Fences:
         """Borrow a database."""
         self._executions: Any = database[collections.EXECUTIONS]
         self._group: GroupCommit[str, Fence | None] = GroupCommit(self._read)
+        self._open: OrderedDict[str, Fence] = OrderedDict()
 
     async def of(self, context: RunContext) -> Fence | None:
         """Return the fence of an execution as it is from now on; None for an unknown one."""
-        return await self._group.submit(context.flow_execution_id)
+        fence = await self._group.submit(context.flow_execution_id)
+        if fence is not None and fence.admits(context):
+            self._open[context.flow_execution_id] = fence
+            self._open.move_to_end(context.flow_execution_id)
+            if len(self._open) > MAX_REMEMBERED:
+                self._open.popitem(last=False)
+        else:
+            self._open.pop(context.flow_execution_id, None)
+        return fence
+
+    async def lately(self, context: RunContext) -> Fence | None:
+        """Return a fence that admitted this generation a while ago, or as it is from now on.
+
+        Good enough where the fence is looked at again before anything depends on it.
+        """
+        remembered = self._open.get(context.flow_execution_id)
+        if remembered is not None and remembered.admits(context):
+            return remembered
+        return await self.of(context)
 
     async def _read(self, execution_ids: Sequence[str]) -> list[Fence | None]:
         """Return fences in order."""

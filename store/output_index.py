@@ -44,16 +44,25 @@ class OutputIndex:
 
     async def ensure(self, context: RunContext, shapes: Iterable[Shape]) -> None:
         """Write what is missing; tasks known to be written cost nothing."""
-        unknown: dict[_Key, Shape] = {}
-        for shape in shapes:
+        at = now()
+        await self.ensure_all(context, [(shape, at) for shape in shapes])
+
+    async def ensure_all(
+        self, context: RunContext, shapes: Iterable[tuple[Shape, datetime]]
+    ) -> None:
+        """Write what is missing of tasks that had their first row at the time given with each."""
+        unknown: dict[_Key, tuple[Shape, datetime]] = {}
+        for shape, since in shapes:
             key = (context.flow_execution_id, context.generation, shape.task_name)
             if key not in self._known:
-                unknown[key] = shape
+                unknown[key] = (shape, since)
         if not unknown:
             return
-        at = now()
         await asyncio.gather(
-            *(self._group.submit(_ensure(context, shape, at)) for shape in unknown.values())
+            *(
+                self._group.submit(_ensure(context, shape, since))
+                for shape, since in unknown.values()
+            )
         )
         self._remember(unknown)
 

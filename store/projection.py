@@ -4,11 +4,14 @@ Source: docs/ARCHITECTURE.md, "The life of a flow execution".
 """
 
 import asyncio
+import logging
+from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
 from pydantic import JsonValue
 from pymongo import UpdateOne
+from pymongo.errors import PyMongoError
 
 from contracts.messages import (
     RunContext,
@@ -19,18 +22,39 @@ from contracts.messages import (
     TaskCall,
     TaskError,
 )
+from flows.errors import ExecutionSupersededError
 from store.clock import now, stored
 from store.execution_writer import ExecutionWriter
-from store.faults import guarded
+from store.faults import guarded, is_unavailable
 from store.fence import Fence, Fences, superseded
 from store.leftovers import Leftovers
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
+from store.pending_reports import PendingReports, Reports
 from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
 from store.settling import Settling
 from store.values import Database, Document, Values, encode
 
+logger = logging.getLogger(__name__)
+
 _BEFORE_IN_PROGRESS = (ExecutionStatus.QUEUED, ExecutionStatus.RUNNING)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnd:
+    """How an attempt ended.
+
+    Attributes:
+        status: ``completed`` with its output, ``failed`` with its error, or ``cancelled``.
+        digest: ``flows.canonical.digest`` of the output.
+    """
+
+    status: ProcessingStatus
+    output: JsonValue
+    digest: str
+    error: TaskError | None
+    started_at: datetime
+    completed_at: datetime
 
 
 class Projection:
@@ -44,9 +68,20 @@ class Projection:
         self._outputs = OutputIndex(database)
         self._executions = ExecutionWriter(database)
         self._leftovers = Leftovers(database)
+        self._pending = PendingReports(self._write_pending)
         self._settling = Settling(
-            database, self._fences, self._rows, self._outputs, self._executions, self._values
+            database,
+            self._fences,
+            self._rows,
+            self._outputs,
+            self._executions,
+            self._values,
+            self._pending,
         )
+
+    async def drain(self) -> None:
+        """Write what still waits for company; to be called before the process ends."""
+        await self._pending.drain()
 
     @guarded
     async def open_attempt(
@@ -66,52 +101,61 @@ class Projection:
                 attempt must not do anything.
             StoreUnavailableError: Not known to be written: likewise.
         """
+        context = call.context
+        fence = await self._fences.lately(context)
+        if fence is None or not fence.admits(context):
+            raise superseded(context)
         fields = await self._opening(call, run_id, at)
         row = _row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields)
         row.begins = True
-        await self._report(row)
+        row.is_full = fence.is_full
+        await asyncio.gather(self._rows.write(row), self._progress(context, fence))
+        await self._ensure_still_wanted(row)
+        self._pending.note_shape(context, _shape(row), at)
 
     @guarded
-    async def close_attempt(
-        self,
-        call: TaskCall,
-        attempt: int,
-        status: ProcessingStatus,
-        *,
-        output: JsonValue = None,
-        digest: str = "",
-        error: TaskError | None = None,
-        started_at: datetime,
-        completed_at: datetime,
-        run_id: str | None = None,
-        was_opened: bool = False,
-    ) -> None:
-        """Show how an attempt ended.
+    async def close_attempt(self, call: TaskCall, attempt: int, end: AttemptEnd) -> None:
+        """Show how an attempt ended that was opened.
 
-        Args:
-            was_opened: Whether ``open_attempt`` wrote the row; if not, it is inserted whole.
-            status: ``completed`` with its output, ``failed`` with its error, or ``cancelled``.
-            digest: ``flows.canonical.digest`` of the output.
+        Only the row itself is looked at: it takes no end any more once settling, a later attempt or
+        a newer generation has had its say.
+
+        Raises:
+            StoreUnavailableError: Not known to be written.
+        """
+        fields = await self._ending(call.context, end)
+        row = _row(call, attempt, REPORTED, end.status, fields)
+        row.is_opened = True
+        await self._rows.write(row)
+
+    @guarded
+    async def record_attempt(
+        self, call: TaskCall, attempt: int, end: AttemptEnd, run_id: str | None
+    ) -> None:
+        """Show an attempt that was never opened, and how it ended.
 
         Raises:
             ExecutionSupersededError: The execution was closed before this generation started, or
                 has a newer one.
             StoreUnavailableError: Not known to be written.
         """
-        context = call.context
-        completed = status is ProcessingStatus.COMPLETED
-        described = cast("JsonValue", error.model_dump()) if error is not None else None
-        fields: Document = {
-            "output": await self._put(context, output) if completed else None,
-            "digest": digest if completed else "",
-            "error": await self._put(context, described),
-            "completed_at": stored(completed_at),
-        }
-        if not was_opened:
-            fields |= await self._opening(call, run_id, started_at)
-        row = _row(call, attempt, REPORTED, status, fields)
-        row.begins = not was_opened
-        await self._report(row)
+        row = await self._whole(call, attempt, end, run_id)
+        reports = Reports(call.context, {row.id: row}, {row.task_name: (_shape(row), now())})
+        await self._write_ended(reports)
+
+    @guarded
+    async def note_attempt(
+        self, call: TaskCall, attempt: int, end: AttemptEnd, run_id: str | None
+    ) -> None:
+        """Show soon what ``record_attempt`` shows at once.
+
+        Nobody is told whether it could be written: settling sees to what was not.
+
+        Raises:
+            StoreUnavailableError: The output is too large to be kept back, and not written.
+        """
+        row = await self._whole(call, attempt, end, run_id)
+        self._pending.note_row(row, _shape(row), end.started_at)
 
     @guarded
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
@@ -145,27 +189,63 @@ class Projection:
         """Return what a row holds of a value."""
         return await self._values.put(context.flow_execution_id, encode(value))
 
-    async def _report(self, row: RowWrite) -> None:
-        """Write a row that the fence admits, what points at it and the execution's progress.
+    async def _ending(self, context: RunContext, end: AttemptEnd) -> Document:
+        """Return what a row says from its end."""
+        completed = end.status is ProcessingStatus.COMPLETED
+        described = cast("JsonValue", end.error.model_dump()) if end.error is not None else None
+        return {
+            "output": await self._put(context, end.output) if completed else None,
+            "digest": end.digest if completed else "",
+            "error": await self._put(context, described),
+            "completed_at": stored(end.completed_at),
+        }
 
-        The end of an attempt of a generation that was settled is dropped: either it comes too late,
-        or the worker died between settling and telling Temporal, and the run's last steps are
-        repeated on their way to the same end.
+    async def _whole(
+        self, call: TaskCall, attempt: int, end: AttemptEnd, run_id: str | None
+    ) -> RowWrite:
+        """Return the row of an attempt that is written once, at its end."""
+        fields = await self._ending(call.context, end)
+        fields |= await self._opening(call, run_id, end.started_at)
+        row = _row(call, attempt, REPORTED, end.status, fields)
+        row.begins = True
+        return row
+
+    async def _write_pending(self, reports: Reports) -> None:
+        """Write reports that nobody took along; what fails is left to settling."""
+        try:
+            await self._write_ended(reports)
+        except ExecutionSupersededError:
+            return
+        except Exception as error:
+            logger.warning(
+                "reports not recorded; settling will",
+                exc_info=not (isinstance(error, PyMongoError) and is_unavailable(error)),
+                extra={"flow_execution_id": reports.context.flow_execution_id},
+            )
+
+    async def _write_ended(self, reports: Reports) -> None:
+        """Write ended rows that the fence admits, what points at them and the progress made.
+
+        What comes for a generation that was settled is dropped: either it is too late, or the
+        worker died between settling and telling Temporal, and the run's last steps are repeated on
+        their way to the same end.
+
+        Raises:
+            ExecutionSupersededError: The generation may not write any more.
         """
-        context = row.context
+        context = reports.context
         fence = await self._fences.of(context)
-        if fence is not None and row.rank == REPORTED and fence.has_settled(context):
+        if fence is not None and fence.has_settled(context):
             return
         if fence is None or not fence.admits(context):
             raise superseded(context)
-        row.is_full = fence.is_full
+        for row in reports.rows.values():
+            row.is_full = fence.is_full
         await asyncio.gather(
-            self._rows.write(row),
-            self._outputs.ensure(context, [_shape(row)]),
+            *(self._rows.write(row) for row in reports.rows.values()),
+            self._outputs.ensure_all(context, reports.shapes.values()),
             self._progress(context, fence),
         )
-        if row.rank == RUNNING:
-            await self._ensure_still_wanted(row)
 
     async def _ensure_still_wanted(self, row: RowWrite) -> None:
         """Look at the fence again, now that the row is there to be seen by whoever closes.

@@ -33,12 +33,10 @@ class Known:
     Attributes:
         by_id: Rows asked for by id, without their values.
         reusable: Task, item and output digest of visible completed rows of the tasks asked for.
-        open: Ids of visible rows that never reported an end.
     """
 
     by_id: dict[str, Document] = field(default_factory=dict)
     reusable: set[tuple[str, int | None, str]] = field(default_factory=set)
-    open: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +55,7 @@ class RowLook:
         self._group: GroupCommit[_Question, Known] = GroupCommit(self._read, max_batch=MAX_BATCH)
 
     async def at(self, execution_id: str, ids: Sequence[str], reused: Collection[str]) -> Known:
-        """Return what is held of some rows, of open rows, and of results that may be reused.
+        """Return what is held of some rows, and of results that may be reused.
 
         Args:
             ids: Rows that the workflow has a word on.
@@ -66,18 +64,11 @@ class RowLook:
         return await self._group.submit(_Question(execution_id, ids, reused))
 
     async def _read(self, questions: Sequence[_Question]) -> list[Known]:
-        """Answer several questions with at most three queries."""
-        queries = [
-            self._find({"_id": {"$in": [each for asked in questions for each in asked.ids]}}),
-            self._find(
-                {
-                    "execution_id": {"$in": [asked.execution_id for asked in questions]},
-                    "rank": {"$lt": REPORTED},
-                    "live": True,
-                },
-                indexes.ROWS_OPEN,
-            ),
-        ]
+        """Answer several questions with at most two queries."""
+        queries = []
+        ids = [each for asked in questions for each in asked.ids]
+        if ids:
+            queries.append(self._find({"_id": {"$in": ids}}))
         reusing = [asked for asked in questions if asked.reused]
         if reusing:
             queries.append(self._find(_completed(reusing), indexes.ROWS_BY_ITEM))
@@ -111,10 +102,7 @@ def _sorted(rows: Iterable[Document]) -> Known:
     known = Known()
     for row in rows:
         known.by_id[row["_id"]] = row
-        if not row["live"]:
-            continue
-        if row["rank"] < REPORTED:
-            known.open.append(row["_id"])
-        elif row["status"] == ProcessingStatus.COMPLETED.value:
+        is_reported = row["live"] and row["rank"] >= REPORTED
+        if is_reported and row["status"] == ProcessingStatus.COMPLETED.value:
             known.reusable.add((row["task_name"], row["item"], row["digest"]))
     return known

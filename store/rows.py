@@ -6,7 +6,7 @@ collides with the row's own id, which says "already known" and is no error.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -56,6 +56,8 @@ class RowWrite:
         is_full: Whether the generation discards every earlier result.
         begins: Whether this is the first that is heard of the attempt, so that those before it must
             have rows by now.
+        is_opened: Whether the row is there, as this process opened it; then it is only changed, and
+            not if it was hidden or taken further meanwhile.
         idx: Position among the task's rows; None until it is known.
     """
 
@@ -69,13 +71,14 @@ class RowWrite:
     fields: Document
     is_full: bool = True
     begins: bool = False
+    is_opened: bool = False
     idx: int | None = None
+    id: str = field(init=False)
 
-    @property
-    def id(self) -> str:
-        """Return the row's id."""
+    def __post_init__(self) -> None:
+        """Compute the row's id, once."""
         context = self.context
-        return task_execution_id(
+        self.id = task_execution_id(
             context.flow_execution_id,
             context.generation,
             self.task_name,
@@ -193,7 +196,7 @@ class RowWriter:
         """Give every row its number: retries of items need a counter, the rest is arithmetic."""
         retries: list[RowWrite] = []
         for write in writes:
-            if write.idx is not None:
+            if write.idx is not None or write.is_opened:
                 continue
             if write.item is None:
                 write.idx = write.attempt - 1
@@ -266,6 +269,8 @@ def _make_way(write: RowWrite, at: datetime) -> list[UpdateMany]:
     A completed attempt that is followed by another one completed for the store alone: its worker
     died before the workflow heard of it, so the workflow counts it as lost.
     """
+    if write.is_opened:
+        return []
     context = write.context
     operations: list[UpdateMany] = []
     place: Document = {
@@ -295,17 +300,20 @@ def _make_way(write: RowWrite, at: datetime) -> list[UpdateMany]:
 def _upsert(write: RowWrite, at: datetime) -> UpdateOne:
     """Return the write itself: by id, below its rank, inserting where nothing is."""
     context = write.context
+    below = {"_id": write.id, "rank": {"$lt": write.rank}, "edited_status": NOT_EDITED}
+    said = {
+        **write.fields,
+        "status": write.status.value,
+        "rank": write.rank,
+        "updated_at": at,
+        "modified_by": SYSTEM,
+    }
+    if write.is_opened:
+        return UpdateOne({**below, "live": True}, {"$set": said})
     return UpdateOne(
-        {"_id": write.id, "rank": {"$lt": write.rank}, "edited_status": NOT_EDITED},
+        below,
         {
-            "$set": {
-                **write.fields,
-                "status": write.status.value,
-                "rank": write.rank,
-                "updated_at": at,
-                "modified_by": SYSTEM,
-                "live": True,
-            },
+            "$set": {**said, "live": True},
             "$setOnInsert": {
                 "organization_id": context.organization_id,
                 "flow_id": context.flow_id,

@@ -9,6 +9,7 @@ Source: docs/decisions/0008-group-commit-and-fencing.md.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -32,8 +33,9 @@ from store.identity import task_execution_id
 from store.leftovers import Leftovers
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
+from store.pending_reports import PendingReports, Reports
 from store.row_look import Known, RowLook
-from store.rows import NOT_EDITED, REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter, lost_fields
+from store.rows import NOT_EDITED, REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter
 from store.values import Database, Document, Values, encode
 
 _STATUS = {
@@ -73,6 +75,7 @@ class Settling:
         outputs: OutputIndex,
         executions: ExecutionWriter,
         values: Values,
+        pending: PendingReports,
     ) -> None:
         """Borrow a database and those who read and write it in groups."""
         self._executions: Any = database[collections.EXECUTIONS]
@@ -84,44 +87,65 @@ class Settling:
         self._writer = rows
         self._outputs = outputs
         self._values = values
+        self._pending = pending
 
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
         """Settle some tasks of a generation that is still open; nothing once it has closed."""
-        fence, known = await self._read(call.context, call.tasks)
+        taken = await self._taken(call.context, call.tasks)
+        fence, known = await self._read(call.context, call.tasks, taken)
         if fence is None or not fence.is_of(call.context):
             raise superseded(call.context)
         if not fence.is_open:
             return SettleTasksReply()
-        missing = await self._settle(call.context, fence, call.tasks, known)
+        missing = await self._settle(call.context, fence, call.tasks, known, taken)
         return SettleTasksReply(missing=missing)
 
     async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
         """Settle the last tasks, see to it that nothing is left open, and close."""
         context = call.context
-        fence, known = await self._read(context, call.tasks)
+        taken = await self._taken(context, call.tasks)
+        fence, known = await self._read(context, call.tasks, taken)
         if fence is None or not fence.is_of(context):
             return SettleExecutionReply(superseded=True)
         if not fence.is_open and not _is_revised(fence, call):
             if fence.has_settled(context):
                 await self._leftovers.sweep(call)
             return SettleExecutionReply(superseded=fence.started_generation < context.generation)
-        missing = await self._settle(context, fence, call.tasks, known)
+        missing = await self._settle(context, fence, call.tasks, known, taken)
         if missing:
             return SettleExecutionReply(missing=missing)
-        await self._tidy(call, fence, known)
+        await self._tidy(call, fence)
         await self._close(call, fence)
         await self._leftovers.sweep(call)
         return SettleExecutionReply()
 
+    async def _taken(self, context: RunContext, tasks: Sequence[TaskSettlement]) -> Reports:
+        """Return reports not written yet that say what the workflow says; the rest is written."""
+        reports = await self._pending.take(context)
+        if not reports.rows:
+            return reports
+        confirmed: dict[str, RowWrite] = {}
+        for task in tasks:
+            row = reports.rows.get(_row_id(context, task)) if task.state in _ENDED else None
+            if row is not None and _says(row, task):
+                confirmed[row.id] = reports.rows.pop(row.id)
+        if reports.rows:
+            await self._pending.write_now(Reports(context, reports.rows, dict(reports.shapes)))
+        return Reports(context, confirmed, reports.shapes)
+
     async def _read(
-        self, context: RunContext, tasks: Sequence[TaskSettlement]
+        self, context: RunContext, tasks: Sequence[TaskSettlement], taken: Reports
     ) -> tuple[Fence | None, Known]:
         """Return the fence and what is held of the rows in question."""
         reused = {task.task_name for task in tasks if task.state is TaskState.REUSED}
         ids = [_row_id(context, task) for task in tasks if task.state in _ENDED]
         return await asyncio.gather(
             self._fences.of(context),
-            self._look.at(context.flow_execution_id, ids, reused),
+            self._look.at(
+                context.flow_execution_id,
+                [row_id for row_id in ids if row_id not in taken.rows],
+                reused,
+            ),
         )
 
     async def _settle(
@@ -130,14 +154,20 @@ class Settling:
         fence: Fence,
         tasks: Sequence[TaskSettlement],
         known: Known,
+        taken: Reports,
     ) -> list[int]:
         """Write what the store does not say yet; return the positions whose output it lacks."""
         plan = _Plan()
         for position, task in enumerate(tasks):
-            await self._plan(context, fence, position, task, known, plan)
+            row = taken.rows.get(_row_id(context, task)) if task.state in _ENDED else None
+            if row is None:
+                await self._plan(context, fence, position, task, known, plan)
+            else:
+                row.rank, row.is_full = SETTLED, fence.is_full
+                plan.writes.append(row)
         await asyncio.gather(
             *(self._writer.write(row) for row in plan.writes),
-            self._outputs.ensure(context, plan.shapes),
+            self._outputs.ensure_all(context, {**_since_now(plan.shapes), **taken.shapes}.values()),
             *(self._close_iteration(context, task) for task in plan.aggregates),
             self._hide(context, plan.skipped),
             self._leftovers.cancel(context, plan.cancelled),
@@ -280,25 +310,13 @@ class Settling:
             shown = set(await self._rows.distinct("task_name", place))
             await self._outputs.hide(execution_id, set(task_names) - shown)
 
-    async def _tidy(self, call: SettleExecutionCall, fence: Fence, known: Known) -> None:
-        """Hide skipped tasks and discarded results; leave no row open."""
+    async def _tidy(self, call: SettleExecutionCall, fence: Fence) -> None:
+        """Hide skipped tasks and discarded results."""
         context = call.context
         await self._hide(context, call.skipped)
         await self._forget(context, call.unreached)
         if context.generation > 1 and fence.is_full:
             await self._discard_older(context)
-        if known.open:
-            at = now()
-            closing = {**lost_fields(at), "rank": SETTLED}
-            if call.status == ExecutionStatus.CANCELLED.value:
-                closing |= {"status": ProcessingStatus.CANCELLED.value, "error": None}
-            await self._rows.bulk_write(
-                [
-                    UpdateOne({"_id": row_id, "rank": {"$lt": REPORTED}}, {"$set": closing})
-                    for row_id in known.open
-                ],
-                ordered=False,
-            )
 
     async def _discard_older(self, context: RunContext) -> None:
         """Hide what earlier generations left, of tasks that this one never came to."""
@@ -354,6 +372,19 @@ def _is_revised(fence: Fence, call: SettleExecutionCall) -> bool:
     is_hidden = fence.status is ExecutionStatus.DELETED
     is_other = fence.status in _ENDINGS and fence.status.value != call.status
     return was_ours and (is_hidden or is_other)
+
+
+def _says(row: RowWrite, task: TaskSettlement) -> bool:
+    """Return whether a row that is not written yet says what the workflow says."""
+    if row.status is not _STATUS[task.state] or task.state is TaskState.REUSED:
+        return False
+    return task.state not in _WITH_OUTPUT or row.fields["digest"] == task.output_digest
+
+
+def _since_now(shapes: Sequence[Shape]) -> dict[str, tuple[Shape, datetime]]:
+    """Return shapes by task, as of those that have their first row now."""
+    at = now()
+    return {shape.task_name: (shape, at) for shape in shapes}
 
 
 def _attempt(task: TaskSettlement) -> int:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pymongo import UpdateOne
+from pymongo import ReturnDocument, UpdateOne
 
 from contracts.messages import RunContext
 from flows.canonical import digest
@@ -65,12 +65,24 @@ class Starts:
         return True
 
     async def _stamp(self, starts: Sequence[Start]) -> list[Document | None]:
-        """Stamp what still counts, then read what came of it."""
-        await self._executions.bulk_write([_stamped(start) for start in starts], ordered=False)
+        """Stamp what still counts, and read what came of it."""
+        if len(starts) == 1:
+            return [await self._stamp_one(starts[0])]
+        await self._executions.bulk_write(
+            [UpdateOne(*_stamp(start)) for start in starts], ordered=False
+        )
         ids = [start.flow_execution_id for start in starts]
         cursor = self._executions.find({"_id": {"$in": ids}}, _FIELDS)
         found = {document["_id"]: document async for document in cursor}
         return [_if_wanted(start, found.get(start.flow_execution_id)) for start in starts]
+
+    async def _stamp_one(self, start: Start) -> Document | None:
+        """Stamp and read in one round trip."""
+        wanted, changes = _stamp(start)
+        document: Document | None = await self._executions.find_one_and_update(
+            wanted, changes, projection=_FIELDS, return_document=ReturnDocument.AFTER
+        )
+        return document
 
     async def _show_input(self, document: Document) -> None:
         """Write the input task's row: its output is the execution's input."""
@@ -103,11 +115,11 @@ class Starts:
         await asyncio.gather(self._rows.write(row), self._outputs.ensure(context, [shape]))
 
 
-def _stamped(start: Start) -> UpdateOne:
-    """Return the update that stamps a generation, unless it was closed before it started."""
+def _stamp(start: Start) -> tuple[Document, list[Document]]:
+    """Return what stamps a generation, unless it was closed before it started: filter, update."""
     queued, running = ExecutionStatus.QUEUED.value, ExecutionStatus.RUNNING.value
     is_queued = {"$eq": ["$status", queued]}
-    return UpdateOne(
+    return (
         {
             "_id": start.flow_execution_id,
             "organization_id": start.organization_id,

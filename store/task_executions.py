@@ -6,9 +6,11 @@ from typing import Any
 from contracts.messages import Seed
 from flows.errors import TaskExecutionNotFoundError
 from store import collections, indexes
+from store.clock import now
 from store.documents import ROW_VALUES, row_record
 from store.faults import guarded
 from store.models import ProcessingStatus, TaskExecutionRecord
+from store.rows import REPORTED, SETTLED
 from store.values import Database, Document, Values
 
 
@@ -61,6 +63,30 @@ class TaskExecutionRepository:
         row = await self._document(organization_id, task_execution_id)
         await self._values.load([row], ROW_VALUES)
         return row_record(row)
+
+    @guarded
+    async def interrupt(
+        self, organization_id: str, flow_execution_id: str, generation: int
+    ) -> None:
+        """Show as cancelled what earlier generations had under way; no end of it counts any more.
+
+        Repeatable, also once this generation runs.
+        """
+        at = now()
+        open_rows = {
+            "execution_id": flow_execution_id,
+            "organization_id": organization_id,
+            "generation": {"$lt": generation},
+            "rank": {"$lt": REPORTED},
+            "live": True,
+        }
+        undone = {
+            "status": ProcessingStatus.CANCELLED.value,
+            "rank": SETTLED,
+            "completed_at": at,
+            "updated_at": at,
+        }
+        await self._rows.update_many(open_rows, {"$set": undone}, hint=indexes.ROWS_OPEN)
 
     @guarded
     async def seeds(self, organization_id: str, flow_execution_id: str) -> Sequence[Seed]:

@@ -10,6 +10,7 @@ from pydantic import JsonValue
 from temporalio.activity import ActivityCancellationDetails
 from temporalio.exceptions import ApplicationError
 
+from activities.interceptor import TRAVELS_THROUGH_STORE_BYTES
 from contracts.messages import TaskCall, TaskReply
 from flows.canonical import digest
 from flows.errors import (
@@ -84,7 +85,7 @@ async def test_instant_work_has_no_row_before_its_end(run: Running) -> None:
     await attempt.run(run.call("t", executor="format_data"))
 
     assert seen == [[]]
-    assert (await run.row("t")).output == 1
+    assert [row.output for row in await run.shown("t")] == [1]
     assert attempt.heartbeats == 0
 
 
@@ -132,9 +133,19 @@ async def test_a_superseded_effect_never_happens(run: Running) -> None:
     assert (caught.value.type, caught.value.non_retryable) == ("superseded", True)
 
 
-async def test_superseded_instant_work_ends_its_run(run: Running) -> None:
+async def test_superseded_instant_work_is_not_shown(run: Running) -> None:
     await run.again()
     attempt = Attempt(run.stores.projection, answering(1), is_local=True)
+
+    await attempt.run(run.call("t", executor="format_data"))
+
+    assert await run.shown("t") == []
+
+
+async def test_a_superseded_large_result_of_instant_work_ends_its_run(run: Running) -> None:
+    await run.again()
+    large = "x" * TRAVELS_THROUGH_STORE_BYTES
+    attempt = Attempt(run.stores.projection, answering(large), is_local=True)
 
     with pytest.raises(ApplicationError) as caught:
         await attempt.run(run.call("t", executor="format_data"))

@@ -137,10 +137,18 @@ async def test_an_attempt_of_an_older_generation_is_stopped_before_its_effect(
 
     with pytest.raises(ExecutionSupersededError):
         await run.open("u")
-    with pytest.raises(ExecutionSupersededError):
-        await run.close("t", output=1, was_opened=True)
 
     assert not await newer.rows(task_name="u")
+
+
+async def test_an_end_that_comes_for_an_older_generation_changes_nothing(run: Running) -> None:
+    await run.open("t")
+    newer = await run.again("stale")
+
+    await run.close("t", output=1, was_opened=True)
+
+    row = await newer.row("t")
+    assert (row.processing_status, row.output) == (ProcessingStatus.CANCELLED, None)
 
 
 async def test_an_attempt_of_a_closed_execution_is_stopped(run: Running) -> None:

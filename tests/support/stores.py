@@ -29,7 +29,7 @@ from store.models import (
     TaskExecutionRecord,
     TaskOutputRecord,
 )
-from store.projection import Projection
+from store.projection import AttemptEnd, Projection
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -135,18 +135,22 @@ class Running:
     ) -> None:
         """Report that an attempt ended: completed with this output, or failed with this error."""
         ended = ProcessingStatus.COMPLETED if error is None else ProcessingStatus.FAILED
-        await self.stores.projection.close_attempt(
-            self.call(task_name, **more),
-            attempt,
+        end = AttemptEnd(
             status or ended,
-            output=output,
-            digest=digest(output),
-            error=None if error is None else TaskError(message=error, type="Broken"),
+            output,
+            digest(output),
+            None if error is None else TaskError(message=error, type="Broken"),
             started_at=now(),
             completed_at=now(),
-            run_id="run",
-            was_opened=was_opened,
         )
+        waits = more.pop("waits", False)
+        call, projection = self.call(task_name, **more), self.stores.projection
+        if was_opened:
+            await projection.close_attempt(call, attempt, end)
+        elif waits:
+            await projection.note_attempt(call, attempt, end, "run")
+        else:
+            await projection.record_attempt(call, attempt, end, "run")
 
     async def settle(
         self, *tasks: TaskSettlement, status: str = "completed", **more: Any
@@ -166,6 +170,7 @@ class Running:
             self.context.flow_version,
             AUTHOR,
         )
+        await self.stores.task_executions.interrupt(ORGANIZATION, self.id, record.generation)
         await self.stores.executions.mark_started(
             ORGANIZATION, self.id, record.generation, "run", now()
         )
@@ -184,8 +189,14 @@ class Running:
         (found,) = await self.rows(task_name=task_name)
         return found
 
+    async def shown(self, task_name: str) -> list[TaskExecutionRecord]:
+        """Return a task's rows once nothing waits to be written."""
+        await self.stores.projection.drain()
+        return await self.rows(task_name=task_name)
+
     async def output(self, task_name: str) -> TaskOutputRecord:
-        """Return what became of a task as a whole."""
+        """Return what became of a task as a whole, once nothing waits to be written."""
+        await self.stores.projection.drain()
         outputs = await self.stores.task_outputs.of_execution(ORGANIZATION, self.id)
         (found,) = [output for output in outputs if output.task_name == task_name]
         return found
