@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TypeVar
 
+import uvloop
+
 T = TypeVar("T")
 
 _SETTLING_SECONDS = 0.2
@@ -27,7 +29,8 @@ def run_until_signalled(main: Callable[[asyncio.Event], Coroutine[None, None, T]
         return await main(stop)
 
     try:
-        return asyncio.run(supervised())
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(supervised())
     finally:
         settle_interpreter()
 

@@ -4,12 +4,15 @@ import dataclasses
 import logging
 import os
 from collections.abc import Sequence
+from functools import cache
 
 from temporalio.client import Client, Interceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.converter import (
+    CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
+    EncodingPayloadConverter,
     ExternalStorage,
     StorageDriver,
 )
@@ -50,6 +53,23 @@ _PASSED_THROUGH = (
 _FOR_PEOPLE = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=1_000, max_retries=4)
 
 
+class SharedPydanticConverter(PydanticPayloadConverter):
+    """Pydantic's converter, the same one behind every instance.
+
+    With external storage the SDK makes a converter for each payload that it handles; each would
+    begin with an empty cache of type adapters.
+    """
+
+    def __init__(self) -> None:
+        """Borrow the process's converters."""
+        CompositePayloadConverter.__init__(self, *_encodings())
+
+
+@cache
+def _encodings() -> tuple[EncodingPayloadConverter, ...]:
+    return tuple(PydanticPayloadConverter().converters.values())
+
+
 def data_converter(
     storage_driver: StorageDriver | None, codec: EncryptionCodec | None = None
 ) -> DataConverter:
@@ -60,7 +80,9 @@ def data_converter(
         codec: Encrypts payloads, those that live outside the history included, and what failures
             say, or only reads what is encrypted; None does neither.
     """
-    converter = pydantic_data_converter
+    converter = dataclasses.replace(
+        pydantic_data_converter, payload_converter_class=SharedPydanticConverter
+    )
     if codec is not None:
         converter = dataclasses.replace(converter, payload_codec=codec)
     if codec is not None and codec.seals:
