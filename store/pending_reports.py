@@ -47,14 +47,15 @@ class PendingReports:
         self._writing: dict[_Key, asyncio.Task[None]] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def note_row(self, row: RowWrite, shape: Shape, at: datetime) -> None:
-        """Have a row written soon, and its task's output beside it."""
-        self._of(row.context).rows[row.id] = row
-        self.note_shape(row.context, shape, at)
+    def note(self, row: RowWrite, shape: Shape, at: datetime) -> None:
+        """Have a row written soon, and its task's output beside it.
 
-    def note_shape(self, context: RunContext, shape: Shape, at: datetime) -> None:
-        """Have a task shown soon as one that has rows."""
-        self._of(context).shapes.setdefault(shape.task_name, (shape, at))
+        Args:
+            at: When the task had its first row.
+        """
+        reports = self._waiting.setdefault(_key(row.context), Reports(row.context))
+        reports.rows[row.id] = row
+        reports.shapes.setdefault(shape.task_name, (shape, at))
         if self._timer is None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(LINGER.total_seconds(), self._flush)
@@ -74,10 +75,6 @@ class PendingReports:
         """Write everything that waits."""
         self._flush()
         await asyncio.gather(*self._writing.values())
-
-    def _of(self, context: RunContext) -> Reports:
-        """Return the reports of a generation."""
-        return self._waiting.setdefault(_key(context), Reports(context))
 
     def _flush(self) -> None:
         """Begin to write all that waits; what is still being written keeps its followers back."""

@@ -109,9 +109,12 @@ class Projection:
         row = _row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields)
         row.begins = True
         row.is_full = fence.is_full
-        await asyncio.gather(self._rows.write(row), self._progress(context, fence))
+        await asyncio.gather(
+            self._rows.write(row),
+            self._outputs.ensure(context, [_shape(row)]),
+            self._progress(context, fence),
+        )
         await self._ensure_still_wanted(row)
-        self._pending.note_shape(context, _shape(row), at)
 
     @guarded
     async def close_attempt(self, call: TaskCall, attempt: int, end: AttemptEnd) -> None:
@@ -155,7 +158,7 @@ class Projection:
             StoreUnavailableError: The output is too large to be kept back, and not written.
         """
         row = await self._whole(call, attempt, end, run_id)
-        self._pending.note_row(row, _shape(row), end.started_at)
+        self._pending.note(row, _shape(row), end.started_at)
 
     @guarded
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:

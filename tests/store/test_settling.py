@@ -207,7 +207,7 @@ async def test_an_attempt_left_open_by_an_ended_generation_is_closed_by_the_next
 
     await newer.settle(the_input(), said("u", TaskState.PENDING), status="failed")
 
-    assert (await newer.row("u")).processing_status is ProcessingStatus.FAILED
+    assert (await newer.row("u")).processing_status is ProcessingStatus.CANCELLED
 
 
 async def test_what_a_person_edited_is_never_touched(stores: Stores, run: Running) -> None:
