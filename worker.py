@@ -267,6 +267,7 @@ async def _task_activities(
         data = DataActivities()
         guard = EgressGuard.of(settings.allowed_private_hosts)
         files = StoredFiles(FileRepository(mongo.database), GridFSContents(mongo.database))
+        documents = DocumentActivities(DocumentSource(client, files))
         yield [
             data.format_data,
             data.branch,
@@ -274,7 +275,8 @@ async def _task_activities(
             HttpActivities(client).http_request,
             WebhookActivities(client).webhook_notification,
             MailActivities(guard, _mail_server(settings)).send_email,
-            DocumentActivities(DocumentSource(client, files)).doc_to_text,
+            documents.doc_to_text,
+            documents.read_sheet,
             CodeActivities(sandbox).python_code,
             WaitActivities().wait,
         ]

@@ -10,7 +10,7 @@ from flows.errors import TaskFailedError
 
 @dataclass(frozen=True, slots=True)
 class DataUrl:
-    """What a ``data:`` URL holds; without a media type it is text."""
+    """What a ``data:`` URL holds; without a media type it is text. Parameters follow the type."""
 
     mime_type: str
     content: bytes
@@ -35,4 +35,5 @@ def read_data_url(url: str) -> DataUrl:
             raise TaskFailedError(
                 f"the data: URL is not valid Base64: {error}", type="InvalidDocumentUrl"
             ) from None
-    return DataUrl(parts[0].lower() or "text/plain", content)
+    named = parts[:-1] if is_base64 else parts
+    return DataUrl(";".join([named[0].lower() or "text/plain", *named[1:]]), content)

@@ -12,6 +12,7 @@ from flows.executors.doc_to_text import DOC_TO_TEXT
 from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
 from flows.executors.python_code import PYTHON_CODE
+from flows.executors.read_sheet import READ_SHEET
 from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.scheduled_trigger import SCHEDULED_TRIGGER
 from flows.executors.send_email import SEND_EMAIL
@@ -30,6 +31,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             WEBHOOK_RECEIVE,
             SCHEDULED_TRIGGER,
             DOC_TO_TEXT,
+            READ_SHEET,
             FORMAT_DATA,
             PYTHON_CODE,
             HTTP_REQUEST,

@@ -41,7 +41,7 @@ def _output(parameters: Mapping[str, JsonValue]) -> JsonSchema:
 
 DOC_TO_TEXT = TaskExecutor(
     name="doc_to_text",
-    description="Reads the text of a PDF or text document, page by page.",
+    description="Reads the text of a PDF, a DOCX, a web page or a text document, page by page.",
     agent_prompt=(
         "Use after receive_file: pass its document_url and mime_type. Returns the whole text and "
         "the list of pages. Scanned pages have no text and fail the task."

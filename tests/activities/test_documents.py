@@ -1,15 +1,14 @@
 import asyncio
 import base64
-import signal
 import sys
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import JsonValue
 
-from activities import pdf_reader
 from activities.document_source import DocumentSource
 from activities.documents import DocumentActivities
 from activities.egress import guarded_client
@@ -19,7 +18,7 @@ from flows.errors import TaskFailedError
 from store.file_contents import GridFSContents
 from store.files import FileRepository
 from tests.support.calls import a_call, performed
-from tests.support.children import children_named
+from tests.support.children import children_named, descendants_named, is_alive
 from tests.support.eventually import eventually
 from tests.support.pdfs import a_pdf, a_tiresome_pdf, encrypted, without_pages
 from tests.support.web import Request, response, serving
@@ -166,7 +165,7 @@ async def test_damage_anywhere_never_breaks_more_than_the_task(
         ("file:///etc/passwd", "InvalidDocumentUrl"),
         ("nonsense", "InvalidDocumentUrl"),
         ("data:image/png;base64,AAAA", "UnsupportedDocument"),
-        ("data:text/plain;base64,/w==", "BrokenDocument"),
+        ("data:text/plain;base64,AP8A/w==", "BrokenDocument"),
     ],
 )
 async def test_a_url_that_leads_to_no_document(
@@ -210,7 +209,7 @@ async def test_a_document_beyond_the_limit_is_refused(files: StoredFiles) -> Non
 
 
 def readers() -> list[int]:
-    return children_named("pdf_reader.py")
+    return children_named("activities.reading.process")
 
 
 async def test_a_cancelled_task_takes_its_process_along(documents: DocumentActivities) -> None:
@@ -236,17 +235,42 @@ async def test_a_document_that_takes_too_long_says_so(documents: DocumentActivit
     assert readers() == []
 
 
-async def test_a_reader_that_nobody_waits_for_ends_by_itself() -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", pdf_reader.__file__, "1"),
+_A_WORKER = """
+import asyncio, sys
+from activities.readers import Readers
+from pydantic import BaseModel
+
+asyncio.run(Readers(1).read(
+    {"kind": "pdf", "max_bytes": 9}, sys.stdin.buffer.read(), BaseModel, owner="o", seconds=SECONDS
+))
+"""
+
+
+async def a_worker_that_reads(pdf: bytes, seconds: int) -> asyncio.subprocess.Process:
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _A_WORKER.replace("SECONDS", str(seconds))),
+        cwd=Path(__file__).parents[2],
         stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    assert worker.stdin is not None
+    worker.stdin.write(pdf)
+    worker.stdin.close()
+    return worker
+
+
+async def test_nothing_outlives_a_worker_that_dies() -> None:
+    worker = await a_worker_that_reads(a_tiresome_pdf(), 300)
+    (reader,) = await eventually(
+        lambda: descendants_named("activities.reading.process", of=worker.pid),
+        30,
+        saying="the document is being read",
     )
 
-    async with asyncio.timeout(30):
-        await process.communicate(a_tiresome_pdf())
+    worker.kill()
 
-    assert process.returncode in {-signal.SIGXCPU, -signal.SIGKILL}
+    await worker.wait()
+    await eventually(lambda: not is_alive(reader), saying="the reader is gone")
 
 
 async def test_the_loop_stays_free_while_a_document_is_read(documents: DocumentActivities) -> None:
