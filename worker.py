@@ -20,7 +20,9 @@ from activities.documents import DocumentActivities
 from activities.egress import EgressGuard, guarded_client
 from activities.http import HttpActivities
 from activities.interceptor import ProjectionInterceptor
+from activities.language_models import LanguageModels, ModelEndpoint
 from activities.mail import MailActivities, MailServer
+from activities.model_tasks import ModelActivities
 from activities.observation import ObservationInterceptor
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
@@ -261,13 +263,19 @@ async def _task_activities(
     """Build the activities of task executors, and close what they share in the end."""
     async with (
         guarded_client(settings.allowed_private_hosts) as client,
+        # The operator chose the endpoint of models, so it may be anywhere.
+        guarded_client(["*"]) as model_client,
         Sandbox(max_processes=SANDBOXES_PER_CPU * (os.cpu_count() or 1)) as sandbox,
     ):
         traced(client, spans)
+        traced(model_client, spans)
         data = DataActivities()
-        guard = EgressGuard.of(settings.allowed_private_hosts)
         files = StoredFiles(FileRepository(mongo.database), GridFSContents(mongo.database))
         documents = DocumentActivities(DocumentSource(client, files))
+        models = ModelActivities(
+            LanguageModels(model_client, _model_endpoint(settings)), documents.doc_to_text
+        )
+        guard = EgressGuard.of(settings.allowed_private_hosts)
         yield [
             data.format_data,
             data.branch,
@@ -277,9 +285,25 @@ async def _task_activities(
             MailActivities(guard, _mail_server(settings)).send_email,
             documents.doc_to_text,
             documents.read_sheet,
+            models.doc_to_structured,
+            models.classify_document,
+            models.classify_text,
             CodeActivities(sandbox).python_code,
             WaitActivities().wait,
         ]
+
+
+def _model_endpoint(settings: Settings) -> ModelEndpoint | None:
+    """Return where language models answer, if there are any."""
+    if settings.llm_base_url is None:
+        return None
+    key = settings.llm_api_key
+    return ModelEndpoint(
+        base_url=settings.llm_base_url,
+        models=settings.llm_models,
+        api_key=None if key is None else key.get_secret_value(),
+        headers=settings.headers_of_models(),
+    )
 
 
 def _mail_server(settings: Settings) -> MailServer | None:

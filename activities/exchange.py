@@ -10,6 +10,15 @@ from activities.egress import MAX_BYTES
 from activities.redirects import MAX_REDIRECTS, redirected
 from flows.errors import TaskFailedError
 
+NETWORK_ERRORS = (
+    httpcore.NetworkError,
+    httpcore.ProtocolError,
+    httpcore.TimeoutException,
+    httpcore.UnsupportedProtocol,
+    httpcore.ConnectionNotAvailable,
+)
+"""What a connection can fail with: the guarded client's errors are httpcore's."""
+
 _MAX_URL_CHARS = 200
 
 
@@ -60,21 +69,12 @@ async def exchange(
         raise TaskFailedError(
             f"{request.method} {shown} cannot be sent: not allowed in HTTP", type="InvalidRequest"
         ) from None
-    except (httpx.HTTPError, *_NETWORK_ERRORS) as error:
+    except (httpx.HTTPError, *NETWORK_ERRORS) as error:
         raise TaskFailedError(
             f"{request.method} {shown} failed: {str(error) or type(error).__name__}",
             type="ConnectionFailed",
             retryable=True,
         ) from error
-
-
-_NETWORK_ERRORS = (
-    httpcore.NetworkError,
-    httpcore.ProtocolError,
-    httpcore.TimeoutException,
-    httpcore.UnsupportedProtocol,
-    httpcore.ConnectionNotAvailable,
-)
 
 
 async def _send(

@@ -2,8 +2,6 @@
 
 import asyncio
 import base64
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
 import httpx
 from pydantic import JsonValue
@@ -12,6 +10,7 @@ from temporalio import activity
 from activities.exchange import Answer, exchange, shown_url
 from activities.json_values import NotJsonError, parse_json
 from activities.parameters import parameters_of
+from activities.retry_after import retry_after
 from activities.time_limits import allowed_seconds
 from activities.web_requests import (
     encoded,
@@ -26,7 +25,6 @@ from flows.executors.http_request import HTTP_REQUEST, HttpRequestParameters, Sc
 
 MAX_RESPONSE_BYTES = 8 * 1024 * 1024
 
-_MAX_RETRY_AFTER = timedelta(minutes=10)
 _SHOWN_BODY_CHARS = 300
 _WORTH_A_RETRY = frozenset({408, 429})
 
@@ -122,21 +120,6 @@ def _refused(parameters: HttpRequestParameters, answer: Answer) -> TaskFailedErr
         f"{message}: {said[:_SHOWN_BODY_CHARS]}" if said else message,
         type="HttpStatus",
         retryable=is_retryable,
-        retry_after=_retry_after(answer) if is_retryable else None,
+        retry_after=retry_after(answer.headers) if is_retryable else None,
         status_code=answer.status_code,
     )
-
-
-def _retry_after(answer: Answer) -> timedelta | None:
-    """Return the wait that the service asks for, in seconds or until a date; at most 10 minutes."""
-    value = answer.headers.get("retry-after", "").strip()
-    if value.isdecimal() and len(value) < 10:
-        delay = timedelta(seconds=int(value))
-    else:
-        try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        until = until if until.tzinfo else until.replace(tzinfo=UTC)
-        delay = until - datetime.now(UTC)
-    return min(delay, _MAX_RETRY_AFTER) if delay > timedelta(0) else None

@@ -23,6 +23,7 @@ from api.routes import (
     flow_versions,
     flows,
     health,
+    models,
     task_data,
     task_executions,
     task_executors,
@@ -74,6 +75,7 @@ ROUTERS = (
     task_outputs.router,
     task_executors.router,
     task_data.router,
+    models.router,
     webhooks.router,
     credentials.router,
     files.of_flows,
@@ -219,6 +221,7 @@ def _services(
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
         public_url=settings.public_url,
+        models=settings.llm_models if settings.llm_base_url else (),
         mongodb=_mongodb(mongo),
         temporal=_temporal(gateway, settings.reconcile_interval),
     )

@@ -22,6 +22,7 @@ class Services:
     Attributes:
         public_url: How the API is reached from outside; None where only requests can tell.
         mongodb: Without it nothing can be answered.
+        models: Names of the language models that tasks may use; the first is the default.
         temporal: Without it executions are recorded, and start later.
     """
 
@@ -34,6 +35,7 @@ class Services:
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
     public_url: str | None
+    models: tuple[str, ...]
     mongodb: OutsidePart
     temporal: OutsidePart
 

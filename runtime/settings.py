@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     SecretStr,
+    TypeAdapter,
     ValidationError,
     ValidationInfo,
     field_validator,
@@ -76,6 +77,14 @@ EncryptionKey = Annotated[SecretStr, BeforeValidator(_as_key)]
 EncryptionKeys = Annotated[tuple[EncryptionKey, ...], NoDecode, BeforeValidator(_from_commas)]
 
 
+_HEADERS = TypeAdapter(
+    dict[
+        Annotated[str, Field(pattern=r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$")],
+        Annotated[str, Field(pattern=r"^[\t\x20-\x7e]*$")],
+    ]
+)
+
+
 class Settings(BaseSettings):
     """Everything that is configured by ``PERDURE_*`` variables.
 
@@ -98,6 +107,8 @@ class Settings(BaseSettings):
         payload_retention: How long large payloads of a closed execution are kept; at least as long
             as the Temporal namespace keeps histories.
         sandbox_workflows: Whether workflows run inside Temporal's sandbox.
+        llm_headers: A JSON object of header names and values.
+        llm_base_url: Endpoint of language models that speaks OpenAI's protocol.
         smtp_host: The platform's own mail server; None sends by authors' servers only.
 
     Source: docs/configuration.md.
@@ -141,6 +152,10 @@ class Settings(BaseSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_host: str | None = None
+    llm_models: Names = ()
+    llm_api_key: SecretStr | None = None
+    llm_headers: SecretStr | None = None
+    llm_base_url: str | None = Field(default=None, pattern=r"^https?://[^/?#\s]+(/[^?#\s]*)?$")
 
     @field_validator("encrypt_payloads")
     @classmethod
@@ -173,6 +188,36 @@ class Settings(BaseSettings):
             if not _is_host(entry):
                 raise ValueError(f"entry {position} is no host name, address or CIDR range")
         return entries
+
+    @field_validator("llm_api_key")
+    @classmethod
+    def _fits_a_header(cls, key: SecretStr | None) -> SecretStr | None:
+        """Refuse a key that no request could carry; a line break at its end is a usual slip."""
+        text = "" if key is None else key.get_secret_value()
+        if not (text.isascii() and text.isprintable()):
+            raise ValueError("holds characters that a header cannot")
+        return key
+
+    @field_validator("llm_headers")
+    @classmethod
+    def _are_headers(cls, text: SecretStr | None) -> SecretStr | None:
+        """Refuse what is no JSON object of texts; its values may be credentials."""
+        if text is not None:
+            _HEADERS.validate_json(text.get_secret_value())
+        return text
+
+    @field_validator("llm_base_url")
+    @classmethod
+    def _has_models(cls, url: str | None, info: ValidationInfo) -> str | None:
+        """Refuse an endpoint without models: no task could use it."""
+        if url is not None and info.data.get("llm_models") == ():
+            raise ValueError("needs names of models in PERDURE_LLM_MODELS")
+        return url
+
+    def headers_of_models(self) -> dict[str, str]:
+        """Return the headers that go to the endpoint of models."""
+        text = self.llm_headers
+        return {} if text is None else _HEADERS.validate_json(text.get_secret_value())
 
     def keys(self) -> tuple[str, ...]:
         """Return the encryption keys as text, newest first."""

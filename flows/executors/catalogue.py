@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from flows.executors.branch import BRANCH
+from flows.executors.classify import CLASSIFY_DOCUMENT, CLASSIFY_TEXT
 from flows.executors.custom_form_input import CUSTOM_FORM_INPUT
+from flows.executors.doc_to_structured import DOC_TO_STRUCTURED
 from flows.executors.doc_to_text import DOC_TO_TEXT
 from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
@@ -32,6 +34,9 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             SCHEDULED_TRIGGER,
             DOC_TO_TEXT,
             READ_SHEET,
+            DOC_TO_STRUCTURED,
+            CLASSIFY_DOCUMENT,
+            CLASSIFY_TEXT,
             FORMAT_DATA,
             PYTHON_CODE,
             HTTP_REQUEST,

@@ -84,6 +84,7 @@ UNADDRESSED = {
     "POST /api/flows",
     "GET /api/flows/available-tags",
     "GET /api/task-executions",
+    "GET /api/models",
     "GET /api/task-executors",
     "GET /api/task-outputs",
     "POST /api/task-data",

@@ -148,3 +148,38 @@ def test_names_addresses_and_ranges_are_permissions() -> None:
     settings = load_settings({"PERDURE_ALLOWED_PRIVATE_HOSTS": ",".join(entries)})
 
     assert settings.allowed_private_hosts == entries
+
+
+def test_models_have_an_endpoint_and_names() -> None:
+    settings = load_settings(
+        {
+            "PERDURE_LLM_BASE_URL": "https://models.example/v1",
+            "PERDURE_LLM_MODELS": "small, large",
+            "PERDURE_LLM_API_KEY": "hush",
+            "PERDURE_LLM_HEADERS": '{"X-Gateway-Key": "hush"}',
+        }
+    )
+
+    assert settings.llm_models == ("small", "large")
+    assert settings.headers_of_models() == {"X-Gateway-Key": "hush"}
+    assert "hush" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("PERDURE_LLM_BASE_URL", "models.example"),
+        ("PERDURE_LLM_BASE_URL", "https://models.example/v1?key=hush"),
+        ("PERDURE_LLM_BASE_URL", "https://models.example/v1"),
+        ("PERDURE_LLM_API_KEY", "hush\n"),
+        ("PERDURE_LLM_HEADERS", "X-Key: hush"),
+        ("PERDURE_LLM_HEADERS", '{"X-Key": 5}'),
+        ("PERDURE_LLM_HEADERS", '{"X-Key": "hush\\r\\nX-Other: 1"}'),
+        ("PERDURE_LLM_HEADERS", '{"X Key": "hush"}'),
+    ],
+)
+def test_a_malformed_endpoint_of_models_stops_the_start(variable: str, value: str) -> None:
+    with pytest.raises(StartUpError, match=f"^{variable}") as refused:
+        load_settings({variable: value})
+
+    assert "hush" not in refused.value.message
