@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from api.auth import Authenticator
 from api.bodies import BodyLimit
 from api.boundary import Boundary
+from api.draining import Draining, Farewell, drained_first
 from api.errors import install_error_handlers
 from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
@@ -96,10 +97,13 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 
     metrics = Metrics()
     spans = LateTracing()
+    draining = Draining()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
+            if settings is None:
+                stack.enter_context(drained_first(draining, chosen.api_drain))
             spans.current = await stack.enter_async_context(tracing("perdure-api"))
             if settings is None:
                 host, port = chosen.metrics_host, chosen.api_metrics_port
@@ -123,6 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         app.include_router(router)
     app.add_middleware(BodyLimit)
     app.add_middleware(Boundary)
+    app.add_middleware(Farewell, draining=draining)
     app.add_middleware(Observation, metrics=metrics, tracing=spans)
     return app
 

@@ -130,6 +130,8 @@ class Platform:
             environment["PERDURE_ALLOWED_PRIVATE_HOSTS"] = LOOPBACK
         if not environment.get("PERDURE_PUBLIC_URL"):
             environment["PERDURE_PUBLIC_URL"] = f"http://{LOOPBACK}:{ports.api}"
+        # Nobody spreads requests over several of these, so nobody has to be told that one goes.
+        environment.setdefault("PERDURE_API_DRAIN", "0")
         environment["PERDURE_METRICS_PORT"] = str(ports.metrics)
         return environment
 

@@ -96,6 +96,8 @@ class Settings(BaseSettings):
         allowed_private_hosts: Names, addresses or CIDR ranges inside private networks that tasks
             may call; ``*`` allows all.
         public_url: How the API is reached from outside; what the URLs of webhooks begin with.
+        api_drain: How long an API that is told to stop answers on, each answer closing its
+            connection, before it stops listening.
         metrics_host: Interface that Prometheus metrics are served on.
         metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
         api_metrics_port: The same of the API.
@@ -135,6 +137,7 @@ class Settings(BaseSettings):
     encrypt_payloads: bool = False
     allowed_private_hosts: Names = ()
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
+    api_drain: Seconds = Field(default=timedelta(seconds=1), ge=timedelta(0))
     metrics_host: str = Field(default="127.0.0.1", min_length=1)
     metrics_port: int = Field(default=9464, ge=0, le=65_535)
     api_metrics_port: int = Field(default=9465, ge=0, le=65_535)

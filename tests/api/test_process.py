@@ -90,6 +90,7 @@ async def test_it_starts_while_its_stores_are_down_says_so_and_stops_cleanly(
     assert not any("Traceback" in line for line in lines), lines
     assert len(told(lines)) == len(lines), lines
     assert any("shutdown complete" in line["message"] for line in told(lines))
+    assert process.returncode == 0
 
 
 async def test_a_malformed_setting_ends_it_with_one_line() -> None:
