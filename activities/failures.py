@@ -36,6 +36,13 @@ class FailureOfSecretWork(Exception):
         self.original = original
 
 
+def is_foreseen(error: Exception) -> bool:
+    """Return whether somebody raised it on purpose, so that nobody need look into it."""
+    if isinstance(error, FailureOfSecretWork):
+        error = error.original
+    return isinstance(error, EngineError)
+
+
 def task_error(error: Exception) -> TaskError:
     """Return what the task execution shows as its error.
 

@@ -16,12 +16,12 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
-from activities.failures import WORKER_LOST, activity_failure, task_error
+from activities.failures import WORKER_LOST, activity_failure, is_foreseen, task_error
 from activities.heartbeats import heartbeats
 from activities.secrets import OpenSecrets
 from contracts.messages import TaskCall, TaskError, TaskReply
 from flows.canonical import canonical_bytes
-from flows.errors import EngineError, ExecutionSupersededError, StoreUnavailableError
+from flows.errors import ExecutionSupersededError, StoreUnavailableError
 from flows.executors.catalogue import executor_named
 from flows.executors.spec import Kind
 from flows.values import ensure_carriable
@@ -75,7 +75,7 @@ class _Inbound(ActivityInboundInterceptor):
         except ApplicationError as error:
             raise activity_failure(error, call, attempt) from error.__cause__
         except Exception as error:
-            if not isinstance(error, EngineError):
+            if not is_foreseen(error):
                 logger.warning("activity failed", exc_info=True)
             raise activity_failure(error, call, attempt) from None
 

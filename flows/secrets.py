@@ -57,6 +57,11 @@ class SecretUse(BaseModel):
     start: int = 0
     parts: list[SecretPart] = Field(default_factory=list)
 
+    def hashed(self) -> JsonValue:
+        """Return what counts for a fingerprint; its form never changes, or nothing is reused."""
+        parts: JsonValue = [[part.reference, part.text] for part in self.parts]
+        return [[*self.path], self.start, parts]
+
 
 def credential_in(text: str) -> str | None:
     """Return the name of the credential that stands between double braces; None for all else."""

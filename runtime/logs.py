@@ -107,7 +107,7 @@ class JsonFormatter(logging.Formatter):
         line |= {key: value for key, value in _facts(record).items() if key not in line}
         if exception := _exception(record):
             line["exception"] = exception
-        return _passed(json.dumps(line, default=str, ensure_ascii=False))
+        return passed(json.dumps(line, default=str, ensure_ascii=False))
 
 
 class ConsoleFormatter(logging.Formatter):
@@ -121,11 +121,11 @@ class ConsoleFormatter(logging.Formatter):
         )
         if exception := _exception(record):
             line += "\n" + exception
-        return _passed(line)
+        return passed(line)
 
 
-def _passed(line: str) -> str:
-    """Return a line as whoever is at work wants it logged."""
+def passed(line: str) -> str:
+    """Return a line, or what a trace says, as whoever is at work wants it told."""
     through = _passes.get()
     return line if through is None else through(line)
 

@@ -19,6 +19,8 @@ from opentelemetry.trace import NoOpTracer, SpanKind, Status, StatusCode, Tracer
 from temporalio.client import Interceptor
 from temporalio.contrib.opentelemetry import TracingInterceptor
 
+from runtime.logs import passed
+
 _SCOPE = "perdure"
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
 
@@ -97,8 +99,8 @@ class TracedTransport(httpx.AsyncBaseTransport):
         """Send one request; a ``traceparent`` that its author set is left alone."""
         attributes = {
             "http.request.method": request.method,
-            "server.address": request.url.host,
-            "url.full": _shown(request.url),
+            "server.address": passed(request.url.host),
+            "url.full": passed(_shown(request.url)),
         }
         with self._tracer.start_as_current_span(
             request.method,

@@ -141,6 +141,21 @@ def _each(name: str = "each", **options: Any) -> Task:
     return effect(name, "{{start.n}}", reference_modes={"body": "single"}, **options)
 
 
+def _with_secrets() -> Flow:
+    """Return a flow whose tasks of every kind refer to secrets."""
+    stored = "{{secret:0123456789abcdef0123456789abcdef}}"
+    notice = Task(
+        name="notify",
+        executor="webhook_notification",
+        parameters={"url": "http://x", "secret": f"{stored}{{{{start.n}}}}"},
+    )
+    return a_flow(
+        instant("tell", {"key": "x {{secrets.key}} {{start.n}}"}),
+        notice,
+        effect("each", "{{start.n}} {{secrets.key}}", reference_modes={"body": "single"}),
+    )
+
+
 _QUICK = RetryPolicy(max_attempts=5, initial_interval_seconds=0.05)
 _ONCE = RetryPolicy(max_attempts=1)
 _NUMBERS: dict[str, JsonValue] = {"n": [1, 2, 3]}
@@ -254,5 +269,7 @@ SCENARIOS: Mapping[str, Scenario | Firing] = {
     ),
     "wait_while_the_store_is_down": Scenario(a_flow(wait("pause", 0.1)), store_faults=3),
     "scheduled_start": Firing(),
+    "secrets": Scenario(_with_secrets(), _NUMBERS),
+    "secrets_reused": Scenario(_with_secrets(), _NUMBERS, reuses_itself=True),
     "engine_fault": Scenario(a_flow(instant("a")), input_task_name="nobody"),
 }

@@ -56,7 +56,7 @@ def resolved(
     hashed: JsonValue = parameters
     size_bytes = len(encoded)
     if secrets:
-        aside: JsonValue = [use.model_dump(mode="json") for use in secrets]
+        aside: JsonValue = [use.hashed() for use in secrets]
         hashed = [parameters, aside]
         size_bytes += len(canonical_bytes(aside))
     return Resolved(
