@@ -18,6 +18,12 @@ from store.clock import now
 from store.documents import FLOW_VALUES, VERSION_VALUES, flow_record
 from store.expiry import ttl_seconds
 from store.faults import guarded
+from store.flow_documents import (
+    first_version_document,
+    flow_document,
+    next_version_document,
+    task_count,
+)
 from store.flow_lists import FlowLists
 from store.models import FlowQuery, FlowRecord, Page
 from store.schedules import PENDING
@@ -57,31 +63,9 @@ class FlowRepository:
         Raises:
             DuplicateFlowNameError: The organization has a flow of this name.
         """
-        flow = {
-            "_id": record.id,
-            "organization_id": record.organization_id,
-            "created_at": record.created_at,
-            "updated_at": record.updated_at,
-            "created_by": record.created_by,
-            "modified_by": record.modified_by,
-            "display_name": record.display_name,
-            "description": record.description,
-            "visibility": encode(record.visibility),
-            "status": record.status,
-            "settings": encode(cast("JsonValue", record.settings)),
-            "ttl_seconds": ttl_seconds(cast("JsonValue", record.settings)),
-            "tags": record.tags,
-            "latest_version": record.version,
-            "task_count": _task_count(record.definition),
-            "deleted": False,
-        }
-        if scheduled:
-            flow |= {
-                "schedule_names": list(scheduled),
-                "schedules_pending": True,
-                "schedule_rev": 1,
-            }
-        version = await self._version_document(record, record.version)
+        flow = flow_document(record, scheduled)
+        definition = encode(cast("JsonValue", record.definition))
+        version = first_version_document(record, await self._values.put(record.id, definition))
 
         async def transact(session: Any) -> None:
             await self._flows.insert_one(flow, session=session)
@@ -215,20 +199,9 @@ class FlowRepository:
             FlowNotFoundError: None of this id in the organization, or deleted.
             ConflictError: ``expected_latest`` is not the latest version any more.
         """
-        at = now()
         number = expected_latest + 1
-        document = {
-            "_id": f"{flow_id}:{number}",
-            "organization_id": organization_id,
-            "flow_id": flow_id,
-            "version": number,
-            "definition": await self._values.put(flow_id, encode(cast("JsonValue", definition))),
-            "created_at": at,
-            "updated_at": at,
-            "modified_by": modified_by,
-            "name": None,
-            "is_favourite": False,
-        }
+        held = await self._values.put(flow_id, encode(cast("JsonValue", definition)))
+        document = next_version_document(organization_id, flow_id, number, held, modified_by)
 
         async def transact(session: Any) -> Document | None:
             flow: Document | None = await self._flows.find_one_and_update(
@@ -241,8 +214,8 @@ class FlowRepository:
                 {
                     "$set": {
                         "latest_version": number,
-                        "task_count": _task_count(definition),
-                        "updated_at": at,
+                        "task_count": task_count(definition),
+                        "updated_at": document["updated_at"],
                         "modified_by": modified_by,
                         **PENDING["$set"],
                     },
@@ -386,35 +359,6 @@ class FlowRepository:
         await self._values.load([flow], FLOW_VALUES)
         await self._values.load([version], VERSION_VALUES)
         return flow_record(flow, version)
-
-    async def _version_document(self, record: FlowRecord, number: int) -> Document:
-        """Return the document of a new flow's version."""
-        definition = encode(cast("JsonValue", record.definition))
-        return {
-            "_id": f"{record.id}:{number}",
-            "organization_id": record.organization_id,
-            "flow_id": record.id,
-            "version": number,
-            "definition": await self._values.put(record.id, definition),
-            "created_at": record.created_at,
-            "updated_at": record.created_at,
-            "modified_by": record.modified_by,
-            "name": record.version_name,
-            "is_favourite": record.is_favourite,
-        }
-
-
-def _task_count(definition: Mapping[str, JsonValue]) -> int:
-    """Return how many tasks a definition has, in any of its published shapes.
-
-    Only the order of magnitude matters: none, or some.
-    """
-    configs = definition.get("flow_configs")
-    if isinstance(configs, list):
-        parts = [config.get("config") for config in configs if isinstance(config, dict)]
-        return sum(_task_count(part) for part in parts if isinstance(part, dict))
-    tasks = definition.get("tasks")
-    return len(tasks) if isinstance(tasks, list | dict) else 0
 
 
 def _duplicate(display_name: str) -> DuplicateFlowNameError:
