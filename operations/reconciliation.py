@@ -76,9 +76,9 @@ class Reconciler:
         """Look at the open executions whose last look is the longest ago.
 
         An execution that cannot be put right is logged and left for the next round; the others go
-        on. Afterwards schedules are brought in line with their flows, and executions are deleted that
-        their flow keeps no longer, payloads that no history needs any more, and what is left of
-        uploads, a bounded number in each round.
+        on. Afterwards schedules are brought in line with their flows, and a bounded number is
+        deleted of executions that their flow keeps no longer, of payloads that no history needs any
+        more, and of what is left of uploads.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
