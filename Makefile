@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ONCE ?=
 ARGS ?=
 
-.PHONY: help run up test format lint types imports replay record-history bench mix compose-check check install clean
+.PHONY: help run up test format lint types imports replay record-history bench mix soak compose-check check install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ bench: install ## Measure, print a table, write build/bench.json
 
 mix: install ## Five minutes of random starts, failures, cancels, re-executions and kills
 	PERDURE_MIX_SECONDS=300 $(PYTEST) tests/end_to_end/test_mix.py --timeout 900 -s $(ARGS)
+
+soak: install ## Run 5,000 flows and say how much memory worker and API took meanwhile
+	PERDURE_SOAK_FLOWS=5000 $(PYTEST) tests/end_to_end/test_soak.py --timeout 3600 -s $(ARGS)
 
 compose-check: install ## Check compose file, Dockerfile and the wheel in an empty environment
 	@sh scripts/compose_check.sh $(VENV)
