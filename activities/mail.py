@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP as SMTP_POLICY
 from email.utils import format_datetime
+from typing import cast
 
 import aiosmtplib
 from pydantic import JsonValue
@@ -139,8 +140,10 @@ class MailActivities:
                     await client.quit()
         finally:
             # Not closed but aborted: nobody waits until a server has read what is left for it.
-            if isinstance(client.transport, asyncio.WriteTransport):
-                client.transport.abort()
+            # (By type it may be any transport: those of uvloop do not derive from asyncio's.)
+            transport = cast("asyncio.WriteTransport | None", client.transport)
+            if transport is not None:
+                transport.abort()
             client.close()
 
 

@@ -21,6 +21,8 @@ class Mailbox:
         envelopes: Accepted messages, in order.
         logins: Accounts that were tried, with their passwords.
         answers: Reply to a recipient (``RCPT``), to the content (``DATA``); accepted if left out.
+        refusals: Replies to the next contents, before they are accepted.
+        offered: ``Message-ID`` of each content that came, accepted or not.
         password: The only one that the server lets in.
         encrypted: For each envelope, whether it came over TLS.
     """
@@ -29,6 +31,8 @@ class Mailbox:
     envelopes: list[Envelope] = field(default_factory=list)
     logins: list[tuple[bytes, bytes]] = field(default_factory=list)
     answers: dict[str, str] = field(default_factory=dict)
+    refusals: list[str] = field(default_factory=list)
+    offered: list[str] = field(default_factory=list)
     password: bytes = b"right"
     encrypted: list[bool] = field(default_factory=list)
 
@@ -51,6 +55,10 @@ class Mailbox:
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
         """Accept a message, or not."""
+        assert isinstance(envelope.content, bytes)
+        self.offered.append(message_from_bytes(envelope.content)["Message-ID"])
+        if self.refusals:
+            return self.refusals.pop(0)
         if "DATA" in self.answers:
             return self.answers["DATA"]
         self.envelopes.append(envelope)
