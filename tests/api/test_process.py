@@ -17,7 +17,7 @@ from tests.support.eventually import eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 30.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
 
 
 @asynccontextmanager

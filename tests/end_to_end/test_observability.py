@@ -132,8 +132,13 @@ async def test_both_processes_serve_their_metrics(scene: Scene) -> None:
     attempts = "perdure_task_attempt_duration_seconds_count"
     assert f'{attempts}{{executor="http_request",outcome="failed"}} 1.0' in worker
     assert f'{attempts}{{executor="http_request",outcome="completed"}} 1.0' in worker
-    assert 'perdure_reconciler_findings_total{finding="looked_at"}' in worker
     assert "temporal_workflow_completed{" in worker
+
+    async def has_reconciled() -> bool:
+        shown = await scene.metrics("worker")
+        return 'perdure_reconciler_findings_total{finding="looked_at"}' in shown
+
+    await eventually(has_reconciled, 30, saying="a round ended")
     assert (await scene.platform.http.get("/metrics")).status_code == 404
 
 
