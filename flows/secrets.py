@@ -146,6 +146,9 @@ class Asides:
         """Find the places that need care; most tasks have none."""
         executor = executor_named(task.executor)
         marks = executor is not None and has_marks(executor.parameters)
+        self._places: list[_Place] = []
+        if not marks and not _may_refer(task.parameters):
+            return
         self._places = [
             _Place(path, string, is_secret)
             for path, string in strings(task.parameters)
@@ -225,6 +228,15 @@ def _part(text: str, is_reference: bool, values: Mapping[str, JsonValue]) -> Sec
     if is_secret_reference(text):
         return SecretPart(reference=text)
     return SecretPart(text=f"{{{{{text}}}}}")
+
+
+def _may_refer(value: JsonValue) -> bool:
+    """Tell, sooner than ``_refers``, that nothing in a value refers to a secret."""
+    if isinstance(value, str):
+        return "{{" in value and "secret" in value
+    if isinstance(value, dict):
+        return any(map(_may_refer, value.values()))
+    return isinstance(value, list) and any(map(_may_refer, value))
 
 
 def _refers(string: str) -> bool:
