@@ -53,8 +53,11 @@ class EgressGuard:
 
         Raises:
             TaskFailedError: ``HostRefused``, which is final: none of the host's addresses is
-                allowed. ``HostNotFound``, worth a retry: it has none.
+                allowed; so is ``InvalidRequest``: no such port. ``HostNotFound``, worth a retry:
+                the host has no address.
         """
+        if not 0 < port < 65_536:
+            raise TaskFailedError(f"{port} is no port", type="InvalidRequest")
         found = await self._resolver.look_up(host, port)
         permitted = [each for each in found if self._allowed.permits(host, each)]
         if not permitted:

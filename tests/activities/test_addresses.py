@@ -2,6 +2,8 @@ import ipaddress
 import socket
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from activities.addresses import AllowedHosts
 
@@ -104,3 +106,27 @@ def test_the_resolver_reads_every_spelling_before_the_rule_does(spelling: str) -
     entries = socket.getaddrinfo(spelling, 80, type=socket.SOCK_STREAM)
 
     assert {entry[4][0] for entry in entries} == {"127.0.0.1"}
+
+
+@given(value=st.integers(0, 2**32 - 1), rest=st.integers(0, 2**80 - 1))
+def test_wrapping_an_address_changes_nothing(value: int, rest: int) -> None:
+    """Mapped, 6to4 and NAT64 addresses are as allowed as what they wrap."""
+    bare = ipaddress.IPv4Address(value)
+    wrapped = (
+        (0xFFFF << 32) | value,
+        (0x2002 << 112) | (value << 80) | rest,
+        (0x0064_FF9B << 96) | value,
+    )
+    rule = AllowedHosts.of(["10.0.0.0/9"])
+
+    for number in wrapped:
+        assert rule.permits("any", ipaddress.IPv6Address(number)) == rule.permits("any", bare)
+
+
+@given(st.integers(0, 2**128 - 1))
+def test_only_global_unicast_and_wrapped_addresses_pass(number: int) -> None:
+    address = ipaddress.IPv6Address(number)
+
+    if AllowedHosts.of([]).permits("any", address):
+        wraps = address.ipv4_mapped or address in ipaddress.ip_network("64:ff9b::/96")
+        assert wraps or address in ipaddress.ip_network("2000::/3")

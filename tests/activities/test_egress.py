@@ -1,12 +1,15 @@
 import asyncio
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from activities import resolver
 from activities.egress import MAX_ADDRESSES, EgressGuard, guarded_client
 from activities.http import HttpActivities
+from activities.redirects import MAX_REDIRECTS
 from flows.errors import TaskFailedError
 from runtime.readiness import free_port
 from tests.support.calls import a_call, performed
@@ -28,6 +31,8 @@ from tests.support.web import response, serving
         "[::ffff:127.0.0.1]",
         "[::ffff:7f00:1]",
         "[64:ff9b::7f00:1]",
+        "[fe80::1%25lo]",
+        "[::1%25lo]",
         "0x7f.1",
         "0x7f000001",
         "2130706433",
@@ -204,3 +209,49 @@ async def test_names_that_are_never_answered_hold_nobody_else_up(
     ends = await asyncio.gather(*hanging, return_exceptions=True)
     assert {end.type for end in ends if isinstance(end, TaskFailedError)} == {"HostNotFound"}
     assert len(ends) == 100
+
+
+async def test_a_look_up_ends_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = threading.Event()
+
+    def stuck(host: str, *rest: Any, **named: Any) -> Any:
+        release.wait(30)
+        return []
+
+    monkeypatch.setattr(socket, "getaddrinfo", stuck)
+    monkeypatch.setattr(resolver, "LOOK_UP_SECONDS", 0.1)
+
+    with pytest.raises(TaskFailedError) as caught:
+        await EgressGuard.of([]).addresses("slow.example", 443)
+
+    release.set()
+    assert (caught.value.type, caught.value.retryable) == ("HostNotFound", True)
+
+
+@pytest.mark.parametrize("port", [-1, 0, 65_536, 10**9])
+async def test_a_port_is_one(port: int) -> None:
+    with pytest.raises(TaskFailedError) as caught:
+        await EgressGuard.of(["*"]).connect("127.0.0.1", port)
+
+    assert (caught.value.type, caught.value.retryable) == ("InvalidRequest", False)
+
+
+def test_the_documented_limits_are_the_real_ones() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
+
+    assert f"{resolver.LOOK_UP_SECONDS:g} s at most" in page
+    assert f"At most {MAX_ADDRESSES} addresses" in page
+    assert MAX_REDIRECTS == 5
+    assert "five at most" in page
+
+
+async def test_credentials_of_the_operator_are_not_looked_for(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login operator password secret\n")
+    monkeypatch.setenv("NETRC", str(netrc))
+    async with serving(lambda _: response("{}")) as web, guarded_client(["127.0.0.1"]) as client:
+        await performed(HttpActivities(client).http_request, a_call("http_request", url=web.url))
+
+    assert "authorization" not in web.requests[0].headers
