@@ -9,17 +9,21 @@ import pytest
 from flows.errors import NotFoundError
 from store.accounts import AccountRepository
 from store.clock import now
+from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
 from store.models import ExecutionQuery, ExecutionStatus
+from store.secrets import SecretRepository
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 from tests.support.stores import AUTHOR, STRANGER, Stores, a_flow
 
 REPOSITORIES = (
     AccountRepository,
+    CredentialRepository,
     ExecutionRepository,
     FlowRepository,
+    SecretRepository,
     TaskExecutionRepository,
     TaskOutputRepository,
 )
@@ -27,10 +31,12 @@ REPOSITORIES = (
 UNTENANTED = {
     "AccountRepository.create_organization": "makes the tenant",
     "AccountRepository.find_key": "finds out who the caller is; a token names nobody",
+    "CredentialRepository.create": "the record names its organization",
     "ExecutionRepository.create": "the record names its organization",
     "ExecutionRepository.open_records": "the reconciler looks after every organization",
     "ExecutionRepository.organization_of": "tells foreign from absent, and nothing else",
     "FlowRepository.create": "the record names its organization",
+    "FlowRepository.organization_of": "a post to a webhook comes without a caller",
 }
 
 
