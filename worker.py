@@ -73,7 +73,7 @@ from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.iteration import IterationWorkflow
-from workflows.reconciliation import ReconciliationWorkflow
+from workflows.reconciliation import MovingReconciliationWorkflow, ReconciliationWorkflow
 from workflows.scheduled_start import ScheduledStartWorkflow
 
 WORKFLOWS: Sequence[type] = (
@@ -81,6 +81,10 @@ WORKFLOWS: Sequence[type] = (
     IterationWorkflow,
     ReconciliationWorkflow,
     ScheduledStartWorkflow,
+)
+VERSIONED_WORKFLOWS: Sequence[type] = (
+    *(each for each in WORKFLOWS if each is not ReconciliationWorkflow),
+    MovingReconciliationWorkflow,
 )
 
 MAX_CACHED_WORKFLOWS = 2_000
@@ -191,7 +195,7 @@ def _worker(
     return Worker(
         client,
         task_queue=settings.task_queue,
-        workflows=WORKFLOWS,
+        workflows=WORKFLOWS if settings.build_id is None else VERSIONED_WORKFLOWS,
         activities=activities,
         interceptors=[ObservationInterceptor(metrics), interceptor],
         workflow_runner=workflow_runner(sandboxed=settings.sandbox_workflows),

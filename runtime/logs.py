@@ -20,6 +20,10 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
     "temporal_log",
 }
 _SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
+_OWN = (
+    *("activities", "api", "cli", "contracts", "flows", "operations"),
+    *("runtime", "store", "worker", "workflows"),
+)
 _URL_LOGGERS = ("uvicorn.access", "httpx", "httpcore")
 _SDK = "temporalio"
 _NOTHING: Mapping[str, object] = MappingProxyType({})
@@ -135,14 +139,17 @@ def configure_logs(log_format: str, level: str, stream: TextIO | None = None) ->
 
     Args:
         log_format: ``json`` or ``console``.
-        level: Least level that is written.
+        level: Least level that is written; of libraries never less than ``INFO``.
         stream: Where to; standard error by default.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else ConsoleFormatter())
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(level)
+    # What libraries say below this may hold whatever they were given: bodies, statements, prompts.
+    root.setLevel(max(logging.INFO, logging.getLevelName(level)))
+    for name in _OWN:
+        logging.getLogger(name).setLevel(level)
     for name in _SERVER_LOGGERS:
         server = logging.getLogger(name)
         if server.handlers:  # without any it passes on already, or was switched off
@@ -153,8 +160,6 @@ def configure_logs(log_format: str, level: str, stream: TextIO | None = None) ->
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("pymongo").setLevel(max(logging.WARNING, logging.getLevelName(level)))
-    # Below this the SDK writes down every completion, with what is in it.
-    logging.getLogger(_SDK).setLevel(max(logging.INFO, logging.getLevelName(level)))
     logging.captureWarnings(capture=True)
     # The ids stay in ``extra``; repeating them in the text would make every message unique.
     workflow.logger.workflow_info_on_message = False

@@ -13,8 +13,7 @@ _HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 _ATTEMPTS = 3
 
 
-# A round is short and any build may finish it: it must not hold on to a build that goes away.
-@workflow.defn(name=RECONCILIATION, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+@workflow.defn(name=RECONCILIATION)
 class ReconciliationWorkflow:
     """One round of the reconciler."""
 
@@ -35,3 +34,16 @@ class ReconciliationWorkflow:
             summary="look at open executions",
         )
         return reply
+
+
+@workflow.defn(name=RECONCILIATION, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class MovingReconciliationWorkflow(ReconciliationWorkflow):
+    """A round on workers that take part in Worker Versioning: any build may finish it.
+
+    Elsewhere the server refuses to hear of a versioning behaviour.
+    """
+
+    @workflow.run
+    async def run(self, call: ReconcileCall) -> ReconcileReply:
+        """Run the round."""
+        return await super().run(call)

@@ -16,6 +16,8 @@ def stream() -> Iterator[io.StringIO]:
     yield io.StringIO()
     root.handlers[:] = handlers
     root.setLevel(level)
+    for name in ("api", "worker", "runtime"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
     logging.captureWarnings(capture=False)
 
 
@@ -76,6 +78,17 @@ def test_whole_urls_are_never_said(stream: io.StringIO, name: str, level: str) -
     logging.getLogger(name).info("GET /files?signature=secret")
 
     assert stream.getvalue() == ""
+
+
+def test_libraries_do_not_say_at_debug_what_they_were_given(stream: io.StringIO) -> None:
+    configure_logs("json", "DEBUG", stream)
+
+    logging.getLogger("openai._base_client").debug("Request options: a prompt")
+    logging.getLogger("temporalio.worker").debug("Completing activity with: an output")
+    logging.getLogger("api.observation").debug("ours")
+
+    (line,) = stream.getvalue().splitlines()
+    assert json.loads(line)["message"] == "ours"
 
 
 def test_every_line_names_whom_the_process_serves(stream: io.StringIO) -> None:
