@@ -15,6 +15,7 @@ from temporalio.worker import Worker
 
 from activities.code import CodeActivities
 from activities.data import DataActivities
+from activities.databases import DatabaseActivities
 from activities.document_source import DocumentSource
 from activities.documents import DocumentActivities
 from activities.egress import EgressGuard, guarded_client
@@ -292,6 +293,7 @@ async def _task_activities(
             models.doc_to_structured,
             models.classify_document,
             models.classify_text,
+            DatabaseActivities(guard, settings.sqlite_folder).external_db,
             CodeActivities(sandbox).python_code,
             WaitActivities().wait,
         ]

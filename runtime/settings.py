@@ -5,6 +5,7 @@ import binascii
 import ipaddress
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import (
@@ -99,6 +100,7 @@ class Settings(BaseSettings):
         api_drain: How long an API that is told to stop answers on, each answer closing its
             connection, before it stops listening.
         metrics_host: Interface that Prometheus metrics are served on.
+        sqlite_folder: Where SQLite files are that tasks may open; None refuses them all.
         metrics_port: Port of the worker's Prometheus metrics; 0 picks a free one.
         api_metrics_port: The same of the API.
         deployment_name: Which workers belong together, for Worker Versioning.
@@ -136,6 +138,7 @@ class Settings(BaseSettings):
     encryption_keys: EncryptionKeys = ()
     encrypt_payloads: bool = False
     allowed_private_hosts: Names = ()
+    sqlite_folder: Path | None = None
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     api_drain: Seconds = Field(default=timedelta(seconds=1), ge=timedelta(0))
     metrics_host: str = Field(default="127.0.0.1", min_length=1)

@@ -33,6 +33,17 @@ if [ "$(uname -s)" = Linux ] && ! command -v mongod >/dev/null && ! has_librarie
     fi
 fi
 
+# The server that tests of external_db ask; everything else runs without it.
+if [ "$(uname -s)" = Linux ] && ! command -v initdb >/dev/null && ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        say "installing postgresql for the tests"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql >/dev/null
+    else
+        say "make test needs a PostgreSQL server (Debian, Ubuntu: sudo apt-get install postgresql)"
+    fi
+fi
+
 if ! "$venv/bin/python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
     say "creating $venv"
     rm -rf "$venv"

@@ -3,6 +3,7 @@
 pytest_plugins = [
     "tests.fixtures.temporal",
     "tests.fixtures.mongo",
+    "tests.fixtures.postgresql",
     "tests.fixtures.stores",
     "tests.fixtures.api",
     "tests.fixtures.working",

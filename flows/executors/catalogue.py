@@ -11,6 +11,7 @@ from flows.executors.classify import CLASSIFY_DOCUMENT, CLASSIFY_TEXT
 from flows.executors.custom_form_input import CUSTOM_FORM_INPUT
 from flows.executors.doc_to_structured import DOC_TO_STRUCTURED
 from flows.executors.doc_to_text import DOC_TO_TEXT
+from flows.executors.external_db import EXTERNAL_DB
 from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
 from flows.executors.python_code import PYTHON_CODE
@@ -40,6 +41,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             FORMAT_DATA,
             PYTHON_CODE,
             HTTP_REQUEST,
+            EXTERNAL_DB,
             WEBHOOK_NOTIFICATION,
             SEND_EMAIL,
             BRANCH,
