@@ -14,8 +14,9 @@ unexport PYTHONDONTWRITEBYTECODE
 # ONCE=1 stops the platform once the example completed; ARGS goes to the command that a target calls.
 ONCE ?=
 ARGS ?=
+SECONDS ?= 600
 
-.PHONY: help run up test format lint types imports replay record-history bench mix soak compose-check check install clean
+.PHONY: help run up test format lint types imports replay record-history bench mix soak fuzz compose-check check install clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-16s %s\n", $$1, $$2}' Makefile
@@ -60,6 +61,9 @@ soak: install ## Run 5,000 flows and say how much memory worker and API took mea
 
 compose-check: install ## Check compose file, Dockerfile and the wheel in an empty environment
 	@sh scripts/compose_check.sh $(VENV)
+
+fuzz: install ## Hold the API against its document: SECONDS=600, another seed each time
+	PERDURE_FUZZ_SECONDS=$(SECONDS) $(PYTEST) tests/api/test_schema.py --timeout 0 $(ARGS)
 
 check: lint types imports test compose-check ## Everything that must pass before a commit
 

@@ -10,10 +10,10 @@ import httpx
 from fastapi import FastAPI
 
 from api.auth import Authenticator
-from api.bodies import BodyLimit
 from api.boundary import Boundary
 from api.draining import Draining, Farewell, drained_first
 from api.errors import install_error_handlers
+from api.intake import BodyLimit, InFlightLimit
 from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
 from api.readiness import OutsidePart
@@ -31,6 +31,7 @@ from api.routes import (
     task_outputs,
     webhooks,
 )
+from api.routing import templates_of
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
 from flows.errors import StartUpError, StoreUnavailableError
@@ -125,7 +126,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(BodyLimit)
+    app.state.templates = templates_of(ROUTERS)
+    app.add_middleware(BodyLimit, patience=chosen.body_patience)
+    app.add_middleware(InFlightLimit, limit=chosen.max_requests_in_flight)
     app.add_middleware(Boundary)
     app.add_middleware(Farewell, draining=draining)
     app.add_middleware(Observation, metrics=metrics, tracing=spans)

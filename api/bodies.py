@@ -1,51 +1,19 @@
-"""What a request body may be: how long, how deep, and which JSON."""
+"""What a JSON body may be: how deep, and which JSON."""
 
 import json
-import re
 import sys
-from collections.abc import Sequence
 from math import isinf
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import JsonValue
 from starlette.datastructures import Headers
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flows.errors import InvalidError, TooLargeError
+from flows.errors import InvalidError
 
-MAX_BODY_BYTES = 1024 * 1024
-MAX_DEFINITION_BODY_BYTES = 2 * 1024 * 1024
-MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_DEPTH = 64
 
-BODY_LIMITS: Sequence[tuple[re.Pattern[str], int]] = (
-    (re.compile(r"/api/files/content"), MAX_FILE_BYTES),
-    (re.compile(r"/api/flows(/[^/]+/(definition|task|validate))?"), MAX_DEFINITION_BODY_BYTES),
-    (re.compile(r"/api/task-data"), MAX_DEFINITION_BODY_BYTES),
-)
-
 _MAX_DOUBLE = int(sys.float_info.max)
-
-
-class BodyLimit:
-    """ASGI middleware that stops reading a body once it is longer than its path allows.
-
-    The refusal surfaces where the body is read, so that it is answered like any other error; a
-    body that nobody reads is never counted.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        """Wrap an application."""
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Count what the application receives."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        limit = _limit_of(scope["path"])
-        await self._app(scope, _counting(receive, limit, _declared_length(scope)), send)
 
 
 class JsonRequest(Request):
@@ -105,34 +73,6 @@ def read_json(body: bytes) -> JsonValue:
 
 _TOO_DEEP = f"the body is nested deeper than {MAX_DEPTH} levels"
 _TOO_BIG = "a number in the body is outside the range of a double"
-
-
-def _limit_of(path: str) -> int:
-    for pattern, limit in BODY_LIMITS:
-        if pattern.fullmatch(path):
-            return limit
-    return MAX_BODY_BYTES
-
-
-def _declared_length(scope: Scope) -> int:
-    """Return the length that the request declares, 0 if none; the server has checked its form."""
-    declared = Headers(scope=scope).get("content-length", "")
-    return int(declared) if declared.isascii() and declared.isdigit() else 0
-
-
-def _counting(receive: Receive, limit: int, declared: int) -> Receive:
-    received = 0
-
-    async def counted() -> Message:
-        nonlocal received
-        if declared <= limit:
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received <= limit:
-                return message
-        raise TooLargeError(f"the body is longer than {limit} bytes", max_bytes=limit)
-
-    return counted
 
 
 def _syntax_error(error: json.JSONDecodeError) -> dict[str, object]:

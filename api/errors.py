@@ -4,7 +4,6 @@ The category of an EngineError decides the status, its ``code`` and facts fill t
 """
 
 import logging
-import re
 from collections.abc import Sequence
 from http import HTTPStatus
 from math import ceil
@@ -19,6 +18,7 @@ from starlette.responses import Response
 
 from api.envelope import error_reply, request_id_of
 from api.replies import encode
+from api.routing import pattern_of
 from api.services import services_of
 from flows.errors import (
     ConflictError,
@@ -30,6 +30,7 @@ from flows.errors import (
     InvalidInputError,
     NotFoundError,
     RateLimitedError,
+    SlowRequestError,
     StoreUnavailableError,
     TooLargeError,
     UnauthenticatedError,
@@ -42,6 +43,7 @@ STATUS_BY_CATEGORY: dict[type[EngineError], int] = {
     UnauthenticatedError: 401,
     ForbiddenError: 403,
     NotFoundError: 404,
+    SlowRequestError: 408,
     ConflictError: 409,
     TooLargeError: 413,
     UnprocessableError: 422,
@@ -176,12 +178,12 @@ async def _on_http_exception(request: Request, exception: Exception) -> Response
 
 
 def _allowed(request: Request) -> dict[str, str]:
-    """Return every method of the path; the router only names those of one of its routes."""
-    app = cast(FastAPI, request.app)
-    methods = {
-        method.upper()
-        for template, operations in app.openapi()["paths"].items()
-        if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", template), request.url.path)
-        for method in operations
-    }
+    """Return every method of the path; the router only names those of one of its routes.
+
+    Of several templates that the path fits, the one with the fewest parameters is meant.
+    """
+    paths = cast(FastAPI, request.app).openapi()["paths"]
+    fitting = [path for path in paths if pattern_of(path).fullmatch(request.url.path)]
+    meant = min(fitting, key=lambda path: path.count("{"), default=None)
+    methods = {method.upper() for method in paths.get(meant, {})}
     return {"Allow": ", ".join(sorted(methods or {"GET", "HEAD"}))}

@@ -20,6 +20,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── OrganizationNotFoundError
     │   ├── CredentialNotFoundError
     │   └── StoredFileNotFoundError
+    ├── SlowRequestError 408              its body does not come
     ├── ConflictError 409
     │   ├── DuplicateFlowNameError
     │   ├── DuplicateCredentialError
@@ -168,6 +169,12 @@ class CredentialNotFoundError(NotFoundError):
 
 class StoredFileNotFoundError(NotFoundError):
     """No file has this key in the caller's organization."""
+
+
+class SlowRequestError(EngineError):
+    """The body of a request does not come, or too slowly."""
+
+    code = "bad_request"
 
 
 class ConflictError(EngineError):

@@ -110,6 +110,8 @@ class Settings(BaseSettings):
             hands them back.
         payload_retention: How long large payloads of a closed execution are kept; at least as long
             as the Temporal namespace keeps histories.
+        max_requests_in_flight: How many requests one API process serves at once.
+        body_patience: How long the API waits for a body beyond the time that its bytes may take.
         sandbox_workflows: Whether workflows run inside Temporal's sandbox.
         llm_headers: A JSON object of header names and values.
         llm_base_url: Endpoint of language models that speaks OpenAI's protocol.
@@ -151,6 +153,8 @@ class Settings(BaseSettings):
     reconcile_interval: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
     shutdown_grace: Seconds = Field(default=timedelta(seconds=10), ge=timedelta(0))
     payload_retention: Seconds = Field(default=timedelta(days=7), gt=timedelta(0))
+    max_requests_in_flight: int = Field(default=512, ge=1)
+    body_patience: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
     sandbox_workflows: bool = False
     smtp_port: int | None = Field(default=None, ge=1, le=65_535)
     smtp_security: Literal["starttls", "tls", "none"] = "starttls"

@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from typing import Any
 
+from flows.errors import InvalidError
 from store import collections, indexes
 from store.clock import now
 from store.documents import FLOW_VALUES, VERSION_VALUES, flow_record
@@ -11,6 +12,7 @@ from store.models import FlowQuery, FlowRecord, Page
 from store.values import Database, Document, Values
 
 CLEANABLE_AFTER = timedelta(days=30)
+MAX_SEARCH_CHARS = 1_000
 
 _HINTS = {
     "created_at": indexes.FLOWS_BY_CREATED,
@@ -110,5 +112,11 @@ def flow_criteria(organization_id: str, query: FlowQuery) -> Document:
 
 
 def _containing(text: str) -> re.Pattern[str]:
-    """Return a pattern for values that contain a text, whatever its case."""
+    """Return a pattern for values that contain a text, whatever its case.
+
+    Raises:
+        InvalidError: The text is longer than MongoDB could search for.
+    """
+    if len(text) > MAX_SEARCH_CHARS:
+        raise InvalidError(f"search is longer than {MAX_SEARCH_CHARS} characters")
     return re.compile(re.escape(text), re.IGNORECASE)

@@ -41,20 +41,26 @@ _MEANING = {
     402: "The organization has no credits left.",
     403: "Another organization's, or beyond the caller's role.",
     404: "Nothing here by that id.",
+    408: "The body came too slowly.",
     409: "It clashes with what is already there.",
     413: "The body is too long.",
     422: "A value does not fit the schema.",
     500: "Something went wrong on our side.",
-    503: "MongoDB or Temporal does not answer; try again after `Retry-After` seconds.",
+    503: "A store does not answer, or too much is under way; `Retry-After` says when to try again.",
 }
 
 
 def refusals(*statuses: int) -> OpenApiResponses:
-    """Return what a route declares: the statuses given, 401 and 503, with their bodies."""
+    """Return what a route declares: the statuses given and those of every route, with their bodies.
+
+    Any URL may be unreadable, a 400. Whoever takes a body, and so declares 413, may have to wait
+    for it in vain.
+    """
+    of_bodies = {408} if 413 in statuses else set[int]()
     return {
         status: {
             "model": ValidationErrorResponse if status == 422 else ErrorResponse,
             "description": _MEANING[status],
         }
-        for status in sorted({*statuses, 401, 503})
+        for status in sorted({*statuses, *of_bodies, 400, 401, 503})
     }

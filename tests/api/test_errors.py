@@ -6,7 +6,7 @@ from uuid import uuid4
 import pytest
 from pydantic import JsonValue
 
-from api.bodies import MAX_BODY_BYTES, MAX_DEFINITION_BODY_BYTES
+from api.intake import MAX_BODY_BYTES, MAX_DEFINITION_BODY_BYTES
 from tests.fixtures.api import Api
 from tests.support.documents import a_flow, task
 from tests.support.platform import Platform

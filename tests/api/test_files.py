@@ -10,7 +10,7 @@ import httpx
 import pytest
 from pydantic import JsonValue
 
-from api.bodies import MAX_FILE_BYTES
+from api.intake import MAX_FILE_BYTES
 from operations.file_links import FileLinks, Link
 from store.collections import FILE_CONTENTS
 from tests.fixtures.api import JWT_SECRET, Api
