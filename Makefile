@@ -5,6 +5,7 @@ SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TYPESCRIPT_WORKER := build/typescript_worker/.installed
 PYTEST := $(BIN)/python -m pytest
 PYTEST_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
 
@@ -27,7 +28,7 @@ run: install ## Start the platform, run the example on a real document (ONCE=1: 
 up: install ## Start the platform and keep serving
 	@$(BIN)/perdure up $(ARGS)
 
-test: install ## Run every test against real servers
+test: install $(TYPESCRIPT_WORKER) ## Run every test against real servers
 	$(PYTEST) $(PYTEST_PARALLEL) $(ARGS)
 
 format: install ## Format the sources
@@ -75,3 +76,6 @@ clean: ## Remove what was built or installed here; the platform's data stays
 $(INSTALLED): pyproject.toml scripts/install.sh
 	@sh scripts/install.sh $(VENV)
 	@touch $(INSTALLED)
+
+$(TYPESCRIPT_WORKER): $(wildcard tests/support/typescript_worker/*) scripts/install_typescript_worker.sh
+	@sh scripts/install_typescript_worker.sh $(@D)

@@ -254,6 +254,7 @@ def _record_activities(
     records = RecordActivities(projection)
     return [
         records.open_task,
+        records.close_task,
         records.settle_tasks,
         records.settle_execution,
         ReconciliationActivities(reconciler).reconcile,

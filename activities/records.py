@@ -3,6 +3,8 @@
 from temporalio import activity
 
 from contracts.messages import (
+    CloseTaskCall,
+    CloseTaskReply,
     OpenTaskCall,
     OpenTaskReply,
     SettleExecutionCall,
@@ -10,8 +12,9 @@ from contracts.messages import (
     SettleTasksCall,
     SettleTasksReply,
 )
-from contracts.names import OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS
-from store.projection import Projection
+from contracts.names import CLOSE_TASK, OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS
+from store.models import ProcessingStatus
+from store.projection import AttemptEnd, Projection
 
 
 class RecordActivities:
@@ -27,6 +30,21 @@ class RecordActivities:
         run_id = activity.info().workflow_run_id
         await self._projection.open_attempt(call.call, call.attempt, run_id, call.began_at)
         return OpenTaskReply()
+
+    @activity.defn(name=CLOSE_TASK)
+    async def close_task(self, call: CloseTaskCall) -> CloseTaskReply:
+        """Show how an attempt ended that ``open_task`` began."""
+        failed = call.error is not None
+        end = AttemptEnd(
+            status=ProcessingStatus.FAILED if failed else ProcessingStatus.COMPLETED,
+            output=call.output,
+            digest=call.output_digest,
+            error=call.error,
+            started_at=call.began_at,
+            completed_at=call.ended_at,
+        )
+        await self._projection.close_attempt(call.call, call.attempt, end)
+        return CloseTaskReply()
 
     @activity.defn(name=SETTLE_TASKS)
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:

@@ -218,6 +218,7 @@ def _services(
             definitions=definitions,
             sealing=sealing,
             public_url=settings.public_url,
+            task_queue=settings.task_queue,
             schedules=Schedules(
                 flows=flows_stored,
                 schedules=ScheduleRepository(mongo.database),

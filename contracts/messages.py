@@ -98,6 +98,22 @@ class OpenTaskReply(Message):
     """Nothing to say: it is shown."""
 
 
+class CloseTaskCall(Message):
+    """Show how an attempt ended: it failed with its error, or completed with its output."""
+
+    call: TaskCall
+    attempt: int
+    output: JsonValue = None
+    output_digest: str = ""
+    error: "TaskError | None" = None
+    began_at: datetime
+    ended_at: datetime
+
+
+class CloseTaskReply(Message):
+    """Nothing to say: it is shown."""
+
+
 class TaskReply(Message):
     """Result of every task activity.
 

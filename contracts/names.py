@@ -15,9 +15,17 @@ SETTLE_TASKS = "settle_tasks"
 SETTLE_EXECUTION = "settle_execution"
 RECONCILE = "reconcile"
 OPEN_TASK = "open_task"
+CLOSE_TASK = "close_task"
 FIRE_TRIGGER = "fire_trigger"
 
+INTERNAL_ACTIVITIES = frozenset(
+    {SETTLE_TASKS, SETTLE_EXECUTION, RECONCILE, OPEN_TASK, CLOSE_TASK, FIRE_TRIGGER}
+)
+"""Activities that are no task's: no flow may name one, on whatever task queue."""
+
 TASK_STATES = "task_states"
+
+INLINE = "perdure-inline"  # metadata of a payload that others read: neither moved nor encrypted
 
 SUPERSEDED = "superseded"  # type of the failure that ends a run which a newer generation replaced
 
@@ -51,6 +59,15 @@ def activity_id(task_name: str, item: int | None = None) -> str:
 def effect_key(flow_execution_id: str, generation: int, task_name: str, item: int | None) -> str:
     """Return the key that every attempt of one effect carries to the outside."""
     return f"{flow_execution_id}/{generation}/{task_name}/{0 if item is None else item}"
+
+
+def task_of_effect(key: str, flow_execution_id: str) -> tuple[str, int] | None:
+    """Return the task and item that an effect key of an execution is about; None if it is none."""
+    execution, _, rest = key.partition("/")
+    _, _, place = rest.partition("/")
+    task_name, _, item = place.rpartition("/")
+    is_ours = execution == flow_execution_id and bool(task_name) and item.isdecimal()
+    return (task_name, int(item)) if is_ours else None
 
 
 def payload_owner(workflow_id: str) -> str:

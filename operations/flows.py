@@ -6,6 +6,7 @@ from typing import cast
 
 from pydantic import JsonValue
 
+from contracts.names import DEFAULT_TASK_QUEUE
 from flows.errors import InvalidError
 from flows.executors.webhook_receive import WEBHOOK_RECEIVE
 from flows.parse import accepted, check, parse_definition
@@ -25,6 +26,7 @@ from operations.expansion import (
     report_on,
 )
 from operations.flow_views import FlowView, NewFlow, checked_changes, first_version
+from operations.remote import refuse_platform
 from operations.schedules import Schedules, scheduled_tasks
 from operations.sealing import Sealed, Sealing
 from operations.webhooks import webhook_url
@@ -53,13 +55,16 @@ class Flows:
         sealing: Sealing,
         schedules: Schedules,
         public_url: str | None = None,
+        task_queue: str = DEFAULT_TASK_QUEUE,
     ) -> None:
         """Borrow everything.
 
         Args:
             public_url: How the API is reached from outside, if anybody said.
+            task_queue: The platform's own, which no flow may name.
         """
         self._public_url = public_url
+        self._task_queue = task_queue
         self._schedules = schedules
         self._repository = flows
         self._sealing = sealing
@@ -78,7 +83,9 @@ class Flows:
             DuplicateFlowNameError: The organization has a flow of this name.
         """
         caller.require(Role.PUBLISHER, "create flows")
-        scheduled = [*scheduled_tasks(accepted(new.definition))]
+        flow = accepted(new.definition)
+        refuse_platform(flow, self._task_queue)
+        scheduled = [*scheduled_tasks(flow)]
         draft = first_version(caller, new)
         sealed = await self._sealing.sealed(caller.organization_id, draft.id, draft.definition)
         draft = replace(draft, definition=sealed.definition)
@@ -287,7 +294,7 @@ class Flows:
         expansions: Expansions,
     ) -> FlowView:
         _require_draft(latest)
-        accepted(definition)
+        refuse_platform(accepted(definition), self._task_queue)
         sealed = await self._sealing.sealed(
             caller.organization_id, latest.id, definition, latest.definition
         )

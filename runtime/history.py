@@ -11,6 +11,7 @@ from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.messages import (
@@ -22,13 +23,22 @@ from contracts.messages import (
     TaskReply,
     TaskState,
 )
-from contracts.names import ITERATION, OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS
+from contracts.names import (
+    CLOSE_TASK,
+    ITERATION,
+    OPEN_TASK,
+    SETTLE_EXECUTION,
+    SETTLE_TASKS,
+    task_of_effect,
+)
+from flows.canonical import digest
+from flows.executors.activity import activity_output
 from runtime.run_history import RunHistory, TaskHistory
 
 RPC_TIMEOUT = timedelta(seconds=5)
 LOCAL_ACTIVITY_MARKER = "core_local_activity"
 
-_OURS = frozenset({SETTLE_TASKS, SETTLE_EXECUTION})
+_OURS = frozenset({SETTLE_TASKS, SETTLE_EXECUTION, CLOSE_TASK})
 _STOPPING = frozenset(
     {
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
@@ -143,10 +153,16 @@ class HistoryReader:
 
     async def _scheduled(self, event: HistoryEvent, scope: "_Scope") -> None:
         scheduled = event.activity_task_scheduled_event_attributes
-        if scheduled.activity_type.name in _OURS:
+        is_remote = scope.remote_task(scheduled.activity_id) is not None
+        if scheduled.activity_type.name in _OURS and not is_remote:
             return
         if scheduled.activity_type.name == OPEN_TASK:
             await self._opened(scheduled.activity_id, scheduled.input, scope)
+            return
+        remote = scope.remote_task(scheduled.activity_id)
+        if remote is not None:
+            remote.executor = scheduled.activity_type.name
+            scope.by_event[event.event_id] = remote
             return
         task = scope.task(scheduled.activity_id, scheduled.activity_type.name)
         task.call = await self._value(scheduled.input, TaskCall)
@@ -155,7 +171,9 @@ class HistoryReader:
     async def _opened(self, activity_id: str, asked: Payloads, scope: "_Scope") -> None:
         """Take in that the workflow itself began with a task, which has not ended by that."""
         task = scope.task(activity_id, OPEN_TASK)
-        task.attempt = 1
+        task.attempt += 1
+        task.is_opened = True
+        task.state, task.failure = TaskState.RUNNING, None
         opening = await self._value(asked, OpenTaskCall)
         if opening is not None:
             task.call, task.started_at = opening.call, opening.began_at
@@ -168,7 +186,8 @@ class HistoryReader:
         if facts["activity_type"] in _OURS:
             return
         if facts["activity_type"] == OPEN_TASK:
-            await self._opened(facts["activity_id"], Payloads(), scope)
+            if not marker.HasField("failure"):
+                await self._opened(facts["activity_id"], Payloads(), scope)
             return
         task = scope.task(facts["activity_id"], facts["activity_type"])
         task.attempt = facts["attempt"]
@@ -193,14 +212,24 @@ class HistoryReader:
         scope: "_Scope",
     ) -> None:
         if task is not None:
-            task.reply = await self._value(Payloads(payloads=payloads), TaskReply)
+            task.reply = await self._reply(task, Payloads(payloads=payloads))
             scope.close(task, event, TaskState.COMPLETED)
+
+    async def _reply(self, task: TaskHistory, payloads: Payloads) -> TaskReply | None:
+        """Return the answer of one of our activities, or that of somebody else's as one of ours."""
+        if not task.is_remote:
+            return await self._value(payloads, TaskReply)
+        values = await self._converter.decode_wrapper(payloads)
+        output = activity_output(values[0] if values else None)
+        return TaskReply(output=output, output_digest=digest(output), attempt=task.attempt)
 
     async def _failed(
         self, task: TaskHistory | None, failure: Failure, event: HistoryEvent, scope: "_Scope"
     ) -> None:
         if task is not None:
             task.failure = await self._converter.decode_failure(failure)
+            if task.is_remote and isinstance(task.failure, ApplicationError):
+                task.failure = ApplicationError(task.failure.message, type=task.failure.type)
             scope.close(task, event, TaskState.FAILED)
 
     async def _read_end(self, event: HistoryEvent, run: RunHistory) -> None:
@@ -250,6 +279,18 @@ class _Scope:
     def is_parent(self) -> bool:
         return self.iterated is None
 
+    def remote_task(self, activity_id: str) -> TaskHistory | None:
+        """Return the entry of an activity that its workflow opened and somebody else runs."""
+        place = task_of_effect(activity_id, self.run.start.flow_execution_id)
+        if place is None:
+            return None
+        name, item = place
+        found = self.run.tasks.get((name, None if self.iterated is None else item))
+        if found is None or not found.is_opened:
+            return None
+        found.is_remote = True
+        return found
+
     def task(self, activity_id: str, executor: str) -> TaskHistory:
         """Return the entry of an activity, a new one if there is none yet."""
         key: tuple[str, int | None] = (activity_id, None)
@@ -264,7 +305,7 @@ def _started(event: HistoryEvent, scope: _Scope) -> None:
     started = event.activity_task_started_event_attributes
     task = scope.by_event.get(started.scheduled_event_id)
     if task is not None:
-        task.attempt = started.attempt
+        task.attempt = task.attempt if task.is_remote else started.attempt
         task.started_at = _at(event)
 
 

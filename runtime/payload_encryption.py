@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from temporalio.api.common.v1 import Payload
 from temporalio.converter import PayloadCodec
 
+from contracts.names import INLINE
 from runtime.encryption import Keyring, key_id_of
 from runtime.settings import Settings
 
@@ -45,10 +46,13 @@ class EncryptionCodec(PayloadCodec):
         self.seals = seals
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
-        """Return each payload sealed, its metadata included."""
+        """Return each payload sealed, its metadata included; what others read stays as it is."""
         if not self.seals:
             return [*payloads]
-        return [await self._sealed(payload) for payload in payloads]
+        return [
+            payload if INLINE in payload.metadata else await self._sealed(payload)
+            for payload in payloads
+        ]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Return each payload as it was before it was sealed.

@@ -24,6 +24,8 @@ class TaskHistory:
         failure: How the last attempt ended, where it failed or was cancelled.
         is_late: Whether it ended after its workflow had been told to stop, or another of its tasks
             had failed. The workflow may have given it up before it heard of that end.
+        is_opened: Whether the workflow itself began with it, attempt by attempt.
+        is_remote: Whether somebody else's worker runs it, whose messages are not ours.
     """
 
     task_name: str
@@ -37,6 +39,8 @@ class TaskHistory:
     started_at: datetime | None = None
     completed_at: datetime | None = None
     is_late: bool = False
+    is_opened: bool = False
+    is_remote: bool = False
 
 
 @dataclass(slots=True)

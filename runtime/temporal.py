@@ -32,6 +32,7 @@ from temporalio.worker.workflow_sandbox import (
     SandboxRestrictions,
 )
 
+from contracts.names import INLINE
 from runtime.payload_encryption import EncryptionCodec
 from runtime.readiness import LOOPBACK
 
@@ -95,6 +96,9 @@ def data_converter(
         converter,
         external_storage=ExternalStorage(
             drivers=[storage_driver],
+            driver_selector=lambda _, payload: (
+                None if INLINE in payload.metadata else storage_driver
+            ),
             payload_size_threshold=EXTERNAL_STORAGE_THRESHOLD_BYTES,
         ),
     )

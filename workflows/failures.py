@@ -70,6 +70,9 @@ def failed_attempt(error: BaseException, most: int) -> int | None:
     if isinstance(cause, ApplicationError) and len(cause.details) > 1:
         attempt = cause.details[1]
         return attempt if isinstance(attempt, int) else None
+    if isinstance(cause, TaskFailedError):
+        attempt = cause.facts.get("attempt")
+        return attempt if isinstance(attempt, int) else None
     if isinstance(error, ActivityError):
         ran_out = error.retry_state is RetryState.MAXIMUM_ATTEMPTS_REACHED
         return most if ran_out else None
@@ -96,6 +99,14 @@ def task_error(error: BaseException) -> TaskError:
             return TaskError(message=cause.message, type=type(cause).__name__)
         case _:
             return TaskError(message=str(cause) or type(cause).__name__, type=type(cause).__name__)
+
+
+def remote_error(error: BaseException) -> TaskError:
+    """Return what ``error`` shows for somebody else's activity; its details mean nothing to us."""
+    cause = _root(error)
+    if isinstance(cause, ApplicationError):
+        return TaskError(message=cause.message, type=cause.type or "ApplicationError")
+    return task_error(error)
 
 
 def _root(error: BaseException) -> BaseException:

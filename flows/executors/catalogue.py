@@ -6,6 +6,7 @@ Source: docs/task-executors.md.
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from flows.executors.activity import ACTIVITY
 from flows.executors.branch import BRANCH
 from flows.executors.classify import CLASSIFY_DOCUMENT, CLASSIFY_TEXT
 from flows.executors.custom_form_input import CUSTOM_FORM_INPUT
@@ -47,6 +48,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             BRANCH,
             VALIDATION,
             WAIT,
+            ACTIVITY,
         )
     }
 )

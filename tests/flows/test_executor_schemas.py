@@ -5,6 +5,7 @@ import jsonschema_rs
 import pytest
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from flows.executors.activity import ACTIVITY
 from flows.executors.branch import BRANCH
 from flows.executors.custom_form_input import CUSTOM_FORM_INPUT
 from flows.executors.doc_to_text import DOC_TO_TEXT
@@ -34,6 +35,7 @@ ALL = [
     WAIT,
     WEBHOOK_RECEIVE,
     SCHEDULED_TRIGGER,
+    ACTIVITY,
 ]
 
 

@@ -24,6 +24,7 @@ from tests.support.engine import (
     effect,
     instant,
     pure,
+    remote,
     wait,
 )
 from tests.support.eventually import eventually
@@ -261,6 +262,12 @@ SCENARIOS: Mapping[str, Scenario | Firing] = {
     "full_workflow_task": Scenario(a_flow(*(instant(f"t{at}", at) for at in range(210)))),
     "store_down_at_the_end": Scenario(a_flow(instant("a", "{{start}}")), store_faults=4),
     "superseded": Scenario(a_flow(effect("t"), effect("u")), behaviours={"t": replaced, "u": hang}),
+    "remote_without_worker": Scenario(
+        a_flow(
+            remote("work", "nobody polls this", parameters={"schedule_to_start_seconds": 0.2}),
+            instant("after", "{{work}}"),
+        )
+    ),
     "wait": Scenario(a_flow(wait("pause", 0.2), instant("after", "{{pause}}"))),
     "wait_cancelled": Scenario(a_flow(wait("pause", 3_600)), cancel_during="pause"),
     "wait_in_iteration": Scenario(

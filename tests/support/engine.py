@@ -39,6 +39,17 @@ def wait(name: str, seconds: JsonValue = None, **options: Any) -> Task:
     return Task(name=name, executor="wait", parameters={"seconds": seconds}, **options)
 
 
+def remote(name: str, task_queue: str, arguments: JsonValue = None, **options: Any) -> Task:
+    """Return a task that somebody else's worker runs, as the activity of the task's name."""
+    parameters: dict[str, JsonValue] = {
+        "task_queue": task_queue,
+        "activity_type": name,
+        "arguments": [] if arguments is None else arguments,
+        **options.pop("parameters", {}),
+    }
+    return Task(name=name, executor="activity", parameters=parameters, **options)
+
+
 def pure(name: str, reads: JsonValue = None, **options: Any) -> Task:
     """Return a task that runs as an activity and may run twice unnoticed."""
     return Task(

@@ -21,6 +21,8 @@ from activities.data import DataActivities
 from activities.failures import activity_failure
 from activities.waiting import WaitActivities
 from contracts.messages import (
+    CloseTaskCall,
+    CloseTaskReply,
     FireCall,
     FireReply,
     OpenTaskCall,
@@ -33,7 +35,14 @@ from contracts.messages import (
     TaskReply,
     TaskSettlement,
 )
-from contracts.names import FIRE_TRIGGER, OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS, SUPERSEDED
+from contracts.names import (
+    CLOSE_TASK,
+    FIRE_TRIGGER,
+    OPEN_TASK,
+    SETTLE_EXECUTION,
+    SETTLE_TASKS,
+    SUPERSEDED,
+)
 from flows.canonical import digest
 from flows.errors import TaskFailedError
 from flows.executors.catalogue import EXECUTORS
@@ -64,6 +73,7 @@ class Recorder:
         calls: Every attempt, in the order in which they began.
         fired: What schedules asked to start.
         opened: What workflows said they had begun with.
+        ended: What they said had ended of that.
         store_faults: How many calls of the store fail before it answers.
         lacks: Names of tasks whose outputs the store says it lacks, once.
         supersedes: Whether the store says that a newer generation owns the execution.
@@ -73,6 +83,7 @@ class Recorder:
     behaviours: dict[str, Behaviour] = field(default_factory=dict)
     calls: list[TaskCall] = field(default_factory=list)
     fired: list[FireCall] = field(default_factory=list)
+    ended: list[CloseTaskCall] = field(default_factory=list)
     opened: list[OpenTaskCall] = field(default_factory=list)
     settled: list[TaskSettlement] = field(default_factory=list)
     settle_calls: list[SettleTasksCall] = field(default_factory=list)
@@ -116,6 +127,13 @@ class Recorder:
             raise failure("moved on", type=SUPERSEDED)
         self.opened.append(call)
         return OpenTaskReply()
+
+    @activity.defn(name=CLOSE_TASK)
+    async def close_task(self, call: CloseTaskCall) -> CloseTaskReply:
+        """Remember what was shown as ended."""
+        self._fault()
+        self.ended.append(call)
+        return CloseTaskReply()
 
     @activity.defn(name=SETTLE_TASKS)
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
@@ -195,6 +213,7 @@ def activities(recorder: Recorder) -> list[Callable[..., Any]]:
     found: list[Callable[..., Any]] = [
         recorder.fire_trigger,
         recorder.open_task,
+        recorder.close_task,
         recorder.settle_tasks,
         recorder.settle_execution,
     ]

@@ -11,11 +11,13 @@ from temporalio.workflow import ActivityCancellationType
 
 from contracts.messages import RunContext, TaskCall, TaskReply
 from contracts.names import activity_id, effect_key
+from flows.canonical import canonical_bytes
 from flows.errors import TaskFailedError
 from flows.executors.catalogue import executor_named
 from flows.executors.spec import Kind, TaskExecutor
 from flows.model import Task
 from workflows.scheduling.depth import check_depth
+from workflows.scheduling.remote import run_remote
 from workflows.scheduling.resolution import Resolved
 from workflows.scheduling.retries import attempt_timeout, attempts_allowed, retry_policy
 from workflows.scheduling.summaries import summary
@@ -120,7 +122,10 @@ async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Fi
                 cancellation_type=ActivityCancellationType.TRY_CANCEL,
                 summary=title,
             )
-        case Kind.INPUT | Kind.REMOTE:
+        case Kind.REMOTE:
+            answer = await run_remote(call, task, executor, title)
+            return Finished(answer, len(canonical_bytes(answer.output)))
+        case Kind.INPUT:
             raise TaskFailedError(
                 f"tasks of kind {executor.kind.value} cannot run here", type="UnsupportedKind"
             )
