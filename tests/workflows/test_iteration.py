@@ -118,11 +118,16 @@ async def test_lists_of_different_lengths_fail_the_task(engine: Engine) -> None:
 async def test_no_more_items_are_in_flight_than_the_author_allowed(
     engine: Engine, window: int
 ) -> None:
-    async def take_a_moment(call: TaskCall) -> JsonValue:
+    is_full = asyncio.Event()
+
+    async def meet_the_others(call: TaskCall) -> JsonValue:
+        if engine.recorder.in_flight["each"] == window:
+            is_full.set()
+        await is_full.wait()
         await asyncio.sleep(0.02)
         return None
 
-    engine.recorder.behaviours = {"each": take_a_moment}
+    engine.recorder.behaviours = {"each": meet_the_others}
     flow = a_flow(
         effect("each", "{{start.n}}", reference_modes={"body": "single"}, concurrency=window)
     )
