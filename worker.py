@@ -40,6 +40,7 @@ from operations.executions import Executions
 from operations.files import FileSweep
 from operations.open_watch import watch_open
 from operations.reconciliation import Reconciler
+from operations.reopening import Reopening
 from operations.schedules import ScheduledStarts, Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
@@ -61,6 +62,7 @@ from runtime.tracing import Tracing, traced, tracing
 from runtime.waiting import once_available
 from store import schema
 from store.accounts import AccountRepository
+from store.adoption import Adoption
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.expiry import Expiry
@@ -131,7 +133,8 @@ async def serve(
         if client is None:
             return
         gateway = Gateway(client, settings.task_queue)
-        projection = Projection(mongo.database)
+        reopening = Reopening(Adoption(mongo.database), gateway)
+        projection = Projection(mongo.database, reopening.adopt)
         activities = [
             *_record_activities(settings, mongo, gateway, projection),
             *await stack.enter_async_context(_task_activities(settings, mongo, spans)),

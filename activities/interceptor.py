@@ -175,7 +175,7 @@ class _Report:
             return
         await _patiently(
             lambda: self.projection.open_attempt(
-                self.call, self.attempt, activity.info().workflow_run_id, self.started_at
+                self.call, self.attempt, self.call.context.run_id or None, self.started_at
             ),
             self.patience(),
         )
@@ -204,15 +204,15 @@ class _Report:
         """
         completed_at = datetime.now(UTC)
         end = AttemptEnd(status, output, digest, error, self.started_at, completed_at)
-        run_id = activity.info().workflow_run_id
+        run = self.call.context.run_id or None
 
         async def write() -> None:
             if not self.is_instant:
-                await self.projection.close_attempt(self.call, self.attempt, end)
+                await self.projection.close_attempt(self.call, self.attempt, end, run)
             elif must_wait:
-                await self.projection.record_attempt(self.call, self.attempt, end, run_id)
+                await self.projection.record_attempt(self.call, self.attempt, end, run)
             else:
-                await self.projection.note_attempt(self.call, self.attempt, end, run_id)
+                await self.projection.note_attempt(self.call, self.attempt, end, run)
 
         try:
             await _patiently(write, self.patience() if must_wait else timedelta(0))

@@ -27,7 +27,7 @@ class RecordActivities:
     @activity.defn(name=OPEN_TASK)
     async def open_task(self, call: OpenTaskCall) -> OpenTaskReply:
         """Show a task as running; type ``superseded`` if its execution moved on without it."""
-        run_id = activity.info().workflow_run_id
+        run_id = call.call.context.run_id or None
         await self._projection.open_attempt(call.call, call.attempt, run_id, call.began_at)
         return OpenTaskReply()
 
@@ -43,15 +43,16 @@ class RecordActivities:
             started_at=call.began_at,
             completed_at=call.ended_at,
         )
-        await self._projection.close_attempt(call.call, call.attempt, end)
+        run_id = call.call.context.run_id or None
+        await self._projection.close_attempt(call.call, call.attempt, end, run_id)
         return CloseTaskReply()
 
     @activity.defn(name=SETTLE_TASKS)
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
         """Write the workflow's word on some tasks; type ``superseded`` if it no longer counts."""
-        return await self._projection.settle_tasks(call)
+        return await self._projection.settle_tasks(call, call.context.run_id or None)
 
     @activity.defn(name=SETTLE_EXECUTION)
     async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
         """Close the execution with the workflow's word on it."""
-        return await self._projection.settle_execution(call)
+        return await self._projection.settle_execution(call, call.context.run_id or None)

@@ -49,13 +49,19 @@ class FlowExecutionStart(Message):
 
 
 class RunContext(Message):
-    """Which generation of which execution a task belongs to."""
+    """Which generation of which execution a task belongs to.
+
+    Attributes:
+        run_id: Temporal run of the flow's own workflow, also for items that a child runs; empty in
+            messages of before it was told.
+    """
 
     organization_id: str
     flow_id: str
     flow_version: int
     flow_execution_id: str
     generation: int
+    run_id: str = ""
 
 
 class TaskCall(Message):

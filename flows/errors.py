@@ -27,6 +27,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── FileStoredError               an upload URL serves once
     │   ├── IdempotencyConflictError      same key, other body
     │   └── ExecutionSupersededError      a newer generation owns the execution
+    │       └── RunNotKnownError          another run of its generation does
     ├── TooLargeError 413
     ├── UnprocessableError 422
     │   └── TaskFailedError               a task executor could not do its work
@@ -201,6 +202,10 @@ class IdempotencyConflictError(ConflictError):
 
 class ExecutionSupersededError(ConflictError):
     """The execution has moved on to a newer generation, or is closed; the attempt must not run."""
+
+
+class RunNotKnownError(ExecutionSupersededError):
+    """The write comes from another Temporal run than the one that the execution knows."""
 
 
 class TooLargeError(EngineError):

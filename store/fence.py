@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from contracts.messages import RunContext
-from flows.errors import ExecutionSupersededError
+from flows.errors import ExecutionSupersededError, RunNotKnownError
 from store import collections
 from store.group_commit import GroupCommit
 from store.models import ExecutionStatus
@@ -22,6 +22,7 @@ _FIELDS = {
     "mode": 1,
     "started_generation": 1,
     "input_task_name": 1,
+    "run_id": 1,
 }
 
 
@@ -36,6 +37,7 @@ class Fence:
     is_full: bool
     started_generation: int
     input_task_name: str
+    run_id: str | None = None
 
     def admits(self, context: RunContext) -> bool:
         """Return whether this generation is the current one, and has not settled."""
@@ -47,6 +49,12 @@ class Fence:
             self.generation == context.generation
             and self.organization_id == context.organization_id
         )
+
+    def is_foreign(self, context: RunContext, run_id: str | None) -> bool:
+        """Return whether another run of this very generation is the one that is known."""
+        is_told = run_id is not None and self.run_id is not None
+        ran = self.started_generation == context.generation and self.is_of(context)
+        return is_told and ran and run_id != self.run_id
 
     def has_settled(self, context: RunContext) -> bool:
         """Return whether this very generation ran and was settled."""
@@ -75,13 +83,13 @@ class Fences:
             self._open.pop(context.flow_execution_id, None)
         return fence
 
-    async def lately(self, context: RunContext) -> Fence | None:
-        """Return a fence that admitted this generation a while ago, or as it is from now on.
+    async def lately(self, context: RunContext, run_id: str | None) -> Fence | None:
+        """Return a fence that admitted this run a while ago, or as it is from now on.
 
         Good enough where the fence is looked at again before anything depends on it.
         """
         remembered = self._open.get(context.flow_execution_id)
-        if remembered is not None and remembered.admits(context):
+        if remembered is not None and refused(remembered, context, run_id) is None:
             return remembered
         return await self.of(context)
 
@@ -92,6 +100,21 @@ class Fences:
         documents = await cursor.to_list(length=len(wanted))
         found = {document["_id"]: _fence(document) for document in documents}
         return [found.get(execution_id) for execution_id in execution_ids]
+
+
+def refused(
+    fence: Fence | None, context: RunContext, run_id: str | None
+) -> ExecutionSupersededError | None:
+    """Return why a run may not write, None if it may."""
+    if fence is not None and fence.is_foreign(context, run_id):
+        return RunNotKnownError(
+            "another run owns the execution",
+            flow_execution_id=context.flow_execution_id,
+            run_id=run_id,
+        )
+    if fence is None or not fence.admits(context):
+        return superseded(context)
+    return None
 
 
 def superseded(context: RunContext) -> ExecutionSupersededError:
@@ -113,4 +136,5 @@ def _fence(document: Mapping[str, Any]) -> Fence:
         is_full=document["mode"] == "full",
         started_generation=document["started_generation"],
         input_task_name=document["input_task_name"],
+        run_id=document.get("run_id"),
     )

@@ -5,9 +5,10 @@ Source: docs/ARCHITECTURE.md, "The life of a flow execution".
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import cast
+from typing import TypeVar, cast
 
 from pydantic import JsonValue
 from pymongo import UpdateOne
@@ -21,12 +22,13 @@ from contracts.messages import (
     SettleTasksReply,
     TaskCall,
     TaskError,
+    TaskSettlement,
 )
-from flows.errors import ExecutionSupersededError
+from flows.errors import ExecutionSupersededError, RunNotKnownError
 from store.clock import now, stored
 from store.execution_writer import ExecutionWriter
 from store.faults import guarded, is_unavailable
-from store.fence import Fence, Fences, superseded
+from store.fence import Fence, Fences, refused, superseded
 from store.leftovers import Leftovers
 from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex, Shape
@@ -34,6 +36,14 @@ from store.pending_reports import PendingReports, Reports
 from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
 from store.settling import Settling
 from store.values import Database, Document, Values, encode
+
+AdoptRun = Callable[[RunContext, str], Awaitable[Sequence[TaskSettlement] | None]]
+"""Makes a run known to its execution, and returns what its history says; None if it is not the
+execution's current one."""
+
+Answer = TypeVar("Answer")
+
+MAX_WORDS_AT_ONCE = 500
 
 logger = logging.getLogger(__name__)
 
@@ -60,8 +70,14 @@ class AttemptEnd:
 class Projection:
     """The engine's side of the read model; its calls carry their organization in their context."""
 
-    def __init__(self, database: Database) -> None:
-        """Borrow a database; one Projection a process, so that its writes are grouped."""
+    def __init__(self, database: Database, adopt: AdoptRun | None = None) -> None:
+        """Borrow a database; one Projection a process, so that its writes are grouped.
+
+        Args:
+            adopt: Finds out about runs that an execution does not know; without it, they may not
+                write.
+        """
+        self._adopt = adopt
         self._values = Values(database)
         self._fences = Fences(database)
         self._rows = RowWriter(database)
@@ -101,10 +117,19 @@ class Projection:
                 attempt must not do anything.
             StoreUnavailableError: Not known to be written: likewise.
         """
+        await self._as_known_run(
+            call.context, run_id, lambda: self._open_attempt(call, attempt, run_id, at)
+        )
+
+    async def _open_attempt(
+        self, call: TaskCall, attempt: int, run_id: str | None, at: datetime
+    ) -> None:
+        """Write the row of an attempt that begins, between two looks at the fence."""
         context = call.context
-        fence = await self._fences.lately(context)
-        if fence is None or not fence.admits(context):
-            raise superseded(context)
+        fence = await self._fences.lately(context, run_id)
+        refusal = refused(fence, context, run_id)
+        if refusal is not None or fence is None:
+            raise refusal or superseded(context)
         fields = await self._opening(call, run_id, at)
         row = _row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields)
         row.begins = True
@@ -114,11 +139,13 @@ class Projection:
             self._outputs.ensure(context, [_shape(row)]),
             self._progress(context, fence),
         )
-        await self._ensure_still_wanted(row)
+        await self._ensure_still_wanted(row, run_id)
 
     @guarded
-    async def close_attempt(self, call: TaskCall, attempt: int, end: AttemptEnd) -> None:
-        """Show how an attempt ended that was opened.
+    async def close_attempt(
+        self, call: TaskCall, attempt: int, end: AttemptEnd, run_id: str | None
+    ) -> None:
+        """Show how an attempt ended that was opened by the same run.
 
         Only the row itself is looked at: it takes no end any more once settling, a later attempt or
         a newer generation has had its say.
@@ -127,7 +154,7 @@ class Projection:
             StoreUnavailableError: Not known to be written.
         """
         fields = await self._ending(call.context, end)
-        row = _row(call, attempt, REPORTED, end.status, fields)
+        row = _row(call, attempt, REPORTED, end.status, fields | {"run_id": run_id})
         row.is_opened = True
         await self._rows.write(row)
 
@@ -144,7 +171,7 @@ class Projection:
         """
         row = await self._whole(call, attempt, end, run_id)
         reports = Reports(call.context, {row.id: row}, {row.task_name: (_shape(row), now())})
-        await self._write_ended(reports)
+        await self._as_known_run(call.context, run_id, lambda: self._write_ended(reports, run_id))
 
     @guarded
     async def note_attempt(
@@ -161,23 +188,60 @@ class Projection:
         self._pending.note(row, _shape(row), end.started_at)
 
     @guarded
-    async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
+    async def settle_tasks(
+        self, call: SettleTasksCall, run_id: str | None = None
+    ) -> SettleTasksReply:
         """Write the workflow's word on some tasks. Repeatable.
 
+        Args:
+            run_id: Temporal run whose word it is; None if it is the record's own.
+
         Raises:
-            ExecutionSupersededError: A newer generation owns the execution.
+            ExecutionSupersededError: A newer generation, or another run, owns the execution.
             StoreUnavailableError: Some of it may be written; repeat it.
         """
-        return await self._settling.settle_tasks(call)
+        return await self._as_known_run(
+            call.context, run_id, lambda: self._settling.settle_tasks(call, run_id)
+        )
 
     @guarded
-    async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
+    async def settle_execution(
+        self, call: SettleExecutionCall, run_id: str | None = None
+    ) -> SettleExecutionReply:
         """Close the execution with the workflow's word on it. Repeatable.
 
+        Args:
+            run_id: Temporal run whose word it is; None if it is the record's own.
+
         Raises:
+            ExecutionSupersededError: Another run owns the execution.
             StoreUnavailableError: Some of it may be written; repeat it.
         """
-        return await self._settling.settle_execution(call)
+        return await self._as_known_run(
+            call.context, run_id, lambda: self._settling.settle_execution(call, run_id)
+        )
+
+    async def _as_known_run(
+        self, context: RunContext, run_id: str | None, write: Callable[[], Awaitable[Answer]]
+    ) -> Answer:
+        """Write; a run that is not known is made known first, if it is the execution's now.
+
+        Raises:
+            ExecutionSupersededError: It is not.
+        """
+        try:
+            return await write()
+        except RunNotKnownError:
+            if run_id is None or self._adopt is None:
+                raise
+            words = await self._adopt(context, run_id)
+            if words is None:
+                raise
+        for start in range(0, len(words), MAX_WORDS_AT_ONCE):
+            told = list(words[start : start + MAX_WORDS_AT_ONCE])
+            call = SettleTasksCall(context=context, tasks=told)
+            await self._settling.settle_tasks(call, run_id)
+        return await write()
 
     async def _opening(self, call: TaskCall, run_id: str | None, at: datetime) -> Document:
         """Return what a row says from its beginning."""
@@ -215,8 +279,10 @@ class Projection:
 
     async def _write_pending(self, reports: Reports) -> None:
         """Write reports that nobody took along; what fails is left to settling."""
+        run_ids = {row.fields["run_id"] for row in reports.rows.values()}
         try:
-            await self._write_ended(reports)
+            for run_id in run_ids:
+                await self._write_ended(_of_run(reports, run_id), run_id)
         except ExecutionSupersededError:
             return
         except Exception as error:
@@ -226,7 +292,7 @@ class Projection:
                 extra={"flow_execution_id": reports.context.flow_execution_id},
             )
 
-    async def _write_ended(self, reports: Reports) -> None:
+    async def _write_ended(self, reports: Reports, run_id: str | None) -> None:
         """Write ended rows that the fence admits, what points at them and the progress made.
 
         What comes for a generation that was settled is dropped: either it is too late, or the
@@ -238,10 +304,13 @@ class Projection:
         """
         context = reports.context
         fence = await self._fences.of(context)
+        refusal = refused(fence, context, run_id)
+        if isinstance(refusal, RunNotKnownError):
+            raise refusal
         if fence is not None and fence.has_settled(context):
             return
-        if fence is None or not fence.admits(context):
-            raise superseded(context)
+        if refusal is not None or fence is None:
+            raise refusal or superseded(context)
         for row in reports.rows.values():
             row.is_full = fence.is_full
         await asyncio.gather(
@@ -250,7 +319,7 @@ class Projection:
             self._progress(context, fence),
         )
 
-    async def _ensure_still_wanted(self, row: RowWrite) -> None:
+    async def _ensure_still_wanted(self, row: RowWrite, run_id: str | None) -> None:
         """Look at the fence again, now that the row is there to be seen by whoever closes.
 
         Raises:
@@ -258,10 +327,10 @@ class Projection:
                 row is hidden, since the attempt will not do anything.
         """
         context = row.context
-        fence = await self._fences.of(context)
-        if fence is None or not fence.admits(context):
+        refusal = refused(await self._fences.of(context), context, run_id)
+        if refusal is not None:
             await self._leftovers.withdraw(context, row.task_name, row.item, row.attempt)
-            raise superseded(context)
+            raise refusal
 
     async def _progress(self, context: RunContext, fence: Fence) -> None:
         """Move an execution that only just runs to ``in_progress``: a task was dispatched."""
@@ -284,6 +353,12 @@ class Projection:
                 },
             )
         )
+
+
+def _of_run(reports: Reports, run_id: str | None) -> Reports:
+    """Return the reports of one run."""
+    rows = {key: row for key, row in reports.rows.items() if row.fields["run_id"] == run_id}
+    return Reports(reports.context, rows, reports.shapes)
 
 
 def _shape(row: RowWrite) -> Shape:

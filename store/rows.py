@@ -56,8 +56,8 @@ class RowWrite:
         is_full: Whether the generation discards every earlier result.
         begins: Whether this is the first that is heard of the attempt, so that those before it must
             have rows by now.
-        is_opened: Whether the row is there, as this process opened it; then it is only changed, and
-            not if it was hidden or taken further meanwhile.
+        is_opened: Whether the row is there, as its attempt opened it; then it is only changed, and
+            not if it was hidden, taken further or given to another run meanwhile.
         idx: Position among the task's rows; None until it is known.
     """
 
@@ -309,7 +309,8 @@ def _upsert(write: RowWrite, at: datetime) -> UpdateOne:
         "modified_by": SYSTEM,
     }
     if write.is_opened:
-        return UpdateOne({**below, "live": True}, {"$set": said})
+        ours = {"live": True, "run_id": write.fields["run_id"]}
+        return UpdateOne({**below, **ours}, {"$set": said})
     return UpdateOne(
         below,
         {

@@ -29,24 +29,25 @@ from store import collections
 from store.clock import now, stored
 from store.execution_writer import ExecutionWriter
 from store.fence import Fence, Fences, superseded
-from store.identity import task_execution_id
 from store.leftovers import Leftovers
-from store.models import ExecutionStatus, ProcessingStatus
+from store.models import ExecutionStatus
 from store.output_index import OutputIndex, Shape
 from store.pending_reports import PendingReports, Reports
 from store.row_look import Known, RowLook
-from store.rows import NOT_EDITED, REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter
+from store.rows import REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter
 from store.values import Database, Document, Values, encode
+from store.words import (
+    ENDED,
+    STATUS,
+    WITH_OUTPUT,
+    attempt_of,
+    ensure_known,
+    is_revised,
+    is_said,
+    row_id,
+    says,
+)
 
-_STATUS = {
-    TaskState.COMPLETED: ProcessingStatus.COMPLETED,
-    TaskState.REUSED: ProcessingStatus.COMPLETED,
-    TaskState.FAILED: ProcessingStatus.FAILED,
-    TaskState.CANCELLED: ProcessingStatus.CANCELLED,
-}
-_ENDED = tuple(_STATUS)
-_ENDINGS = (ExecutionStatus.COMPLETED, ExecutionStatus.FAILED, ExecutionStatus.CANCELLED)
-_WITH_OUTPUT = (TaskState.COMPLETED, TaskState.REUSED)
 _HIDDEN = {"$set": {"live": False}}
 _MISSING: Document = {}
 
@@ -89,25 +90,29 @@ class Settling:
         self._values = values
         self._pending = pending
 
-    async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
+    async def settle_tasks(self, call: SettleTasksCall, run_id: str | None) -> SettleTasksReply:
         """Settle some tasks of a generation that is still open; nothing once it has closed."""
         taken = await self._taken(call.context, call.tasks)
         fence, known = await self._read(call.context, call.tasks, taken)
         if fence is None or not fence.is_of(call.context):
             raise superseded(call.context)
+        ensure_known(fence, call.context, run_id)
         if not fence.is_open:
             return SettleTasksReply()
         missing = await self._settle(call.context, fence, call.tasks, known, taken)
         return SettleTasksReply(missing=missing)
 
-    async def settle_execution(self, call: SettleExecutionCall) -> SettleExecutionReply:
+    async def settle_execution(
+        self, call: SettleExecutionCall, run_id: str | None
+    ) -> SettleExecutionReply:
         """Settle the last tasks, see to it that nothing is left open, and close."""
         context = call.context
         taken = await self._taken(context, call.tasks)
         fence, known = await self._read(context, call.tasks, taken)
         if fence is None or not fence.is_of(context):
             return SettleExecutionReply(superseded=True)
-        if not fence.is_open and not _is_revised(fence, call):
+        ensure_known(fence, context, run_id)
+        if not fence.is_open and not is_revised(fence, call):
             if fence.has_settled(context):
                 await self._leftovers.sweep(call)
             return SettleExecutionReply(superseded=fence.started_generation < context.generation)
@@ -126,8 +131,8 @@ class Settling:
             return reports
         confirmed: dict[str, RowWrite] = {}
         for task in tasks:
-            row = reports.rows.get(_row_id(context, task)) if task.state in _ENDED else None
-            if row is not None and _says(row, task):
+            row = reports.rows.get(row_id(context, task)) if task.state in ENDED else None
+            if row is not None and says(row, task):
                 confirmed[row.id] = reports.rows.pop(row.id)
         if reports.rows:
             await self._pending.write_now(Reports(context, reports.rows, dict(reports.shapes)))
@@ -138,12 +143,12 @@ class Settling:
     ) -> tuple[Fence | None, Known]:
         """Return the fence and what is held of the rows in question."""
         reused = {task.task_name for task in tasks if task.state is TaskState.REUSED}
-        ids = [_row_id(context, task) for task in tasks if task.state in _ENDED]
+        ids = [row_id(context, task) for task in tasks if task.state in ENDED]
         return await asyncio.gather(
             self._fences.of(context),
             self._look.at(
                 context.flow_execution_id,
-                [row_id for row_id in ids if row_id not in taken.rows],
+                [each for each in ids if each not in taken.rows],
                 reused,
             ),
         )
@@ -159,7 +164,7 @@ class Settling:
         """Write what the store does not say yet; return the positions whose output it lacks."""
         plan = _Plan()
         for position, task in enumerate(tasks):
-            row = taken.rows.get(_row_id(context, task)) if task.state in _ENDED else None
+            row = taken.rows.get(row_id(context, task)) if task.state in ENDED else None
             if row is None:
                 await self._plan(context, fence, position, task, known, plan)
             else:
@@ -189,15 +194,15 @@ class Settling:
             plan.aggregates.append(task)
         elif task.state is TaskState.SKIPPED:
             plan.skipped.append(task.task_name)
-        elif task.state in _ENDED:
+        elif task.state in ENDED:
             if task.state is TaskState.CANCELLED and task.attempt is None:
                 plan.cancelled.append(task)
                 return
-            held = known.by_id.get(_row_id(context, task))
-            is_said = _is_said(task, held, known)
-            if is_said and task.item is not None and held is not None:
+            held = known.by_id.get(row_id(context, task))
+            is_known = is_said(task, held, known)
+            if is_known and task.item is not None and held is not None:
                 plan.said.append(held["_id"])
-            if not is_said:
+            if not is_known:
                 output = await self._output(context, fence, task)
                 if output is _MISSING:
                     plan.missing.append(position)
@@ -212,7 +217,7 @@ class Settling:
 
         An input task's output is the execution's own input, so nobody needs to send it.
         """
-        if task.state not in _WITH_OUTPUT:
+        if task.state not in WITH_OUTPUT:
             return None
         if task.has_output:
             return await self._values.put(context.flow_execution_id, encode(task.output))
@@ -241,13 +246,15 @@ class Settling:
         error = cast("JsonValue", task.error.model_dump()) if failed and task.error else None
         fields: Document = {
             "output": output,
-            "digest": task.output_digest if task.state in _WITH_OUTPUT else "",
+            "digest": task.output_digest if task.state in WITH_OUTPUT else "",
             "error": await self._values.put(execution_id, encode(error)),
         }
         if task.input is not None or held is None:
             fields["input"] = await self._values.put(execution_id, encode(task.input))
         if task.fingerprint or held is None:
             fields["fingerprint"] = task.fingerprint
+        if held is None:
+            fields["run_id"] = fence.run_id
         if task.started_at is not None or held is None:
             fields["started_at"] = None if task.started_at is None else stored(task.started_at)
         if task.completed_at is not None or held is None or held["rank"] < REPORTED:
@@ -257,9 +264,9 @@ class Settling:
             task_name=task.task_name,
             item=task.item,
             item_count=None,
-            attempt=_attempt(task),
+            attempt=attempt_of(task),
             rank=SETTLED,
-            status=_STATUS[task.state],
+            status=STATUS[task.state],
             fields=fields,
             is_full=fence.is_full,
             begins=held is None,
@@ -361,56 +368,7 @@ class Settling:
         await self._execution_writer.write(update)
 
 
-def _is_revised(fence: Fence, call: SettleExecutionCall) -> bool:
-    """Return whether a run that settled ended otherwise after all.
-
-    Temporal throws a run's last workflow task away if a cancellation came while it was under way:
-    the outcome that it had settled never was. What a person did to the execution since stands. Of
-    one that was deleted since, nobody knows how it had ended: its rows are settled once more.
-    """
-    was_ours = fence.started_generation == call.context.generation
-    is_hidden = fence.status is ExecutionStatus.DELETED
-    is_other = fence.status in _ENDINGS and fence.status.value != call.status
-    return was_ours and (is_hidden or is_other)
-
-
-def _says(row: RowWrite, task: TaskSettlement) -> bool:
-    """Return whether a row that is not written yet says what the workflow says."""
-    if row.status is not _STATUS[task.state] or task.state is TaskState.REUSED:
-        return False
-    return task.state not in _WITH_OUTPUT or row.fields["digest"] == task.output_digest
-
-
 def _since_now(shapes: Sequence[Shape]) -> dict[str, tuple[Shape, datetime]]:
     """Return shapes by task, as of those that have their first row now."""
     at = now()
     return {shape.task_name: (shape, at) for shape in shapes}
-
-
-def _attempt(task: TaskSettlement) -> int:
-    """Return the attempt whose row a settlement is about; where nothing ran, the first."""
-    return 1 if task.state is TaskState.REUSED else task.attempt or 1
-
-
-def _row_id(context: RunContext, task: TaskSettlement) -> str:
-    """Return the id of the row that a settlement is about."""
-    return task_execution_id(
-        context.flow_execution_id, context.generation, task.task_name, task.item, _attempt(task)
-    )
-
-
-def _is_said(task: TaskSettlement, held: Document | None, known: Known) -> bool:
-    """Return whether the store says the same already, or says what a person wrote."""
-    if task.state is TaskState.REUSED:
-        is_kept = (task.task_name, task.item, task.output_digest) in known.reusable
-        if is_kept:
-            return True
-    if held is None or not held["live"]:
-        return False
-    if held["edited_status"] != NOT_EDITED:
-        return True
-    if held["status"] != _STATUS[task.state].value:
-        return False
-    if task.state in _WITH_OUTPUT:
-        return bool(held["digest"] == task.output_digest)
-    return bool(held["rank"] == SETTLED)

@@ -36,6 +36,7 @@ class FlowExecutionWorkflow:
             flow_version=start.flow_version,
             flow_execution_id=start.flow_execution_id,
             generation=start.generation,
+            run_id=workflow.info().run_id,
         )
         self._scheduler: Scheduler | None = None
 

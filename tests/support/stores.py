@@ -146,7 +146,7 @@ class Running:
         waits = more.pop("waits", False)
         call, projection = self.call(task_name, **more), self.stores.projection
         if was_opened:
-            await projection.close_attempt(call, attempt, end)
+            await projection.close_attempt(call, attempt, end, "run")
         elif waits:
             await projection.note_attempt(call, attempt, end, "run")
         else:
@@ -239,5 +239,6 @@ class Stores:
                 flow_version=record.flow_version,
                 flow_execution_id=record.id,
                 generation=record.generation,
+                run_id="run",
             ),
         )
