@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.effect_flows import INPUT, Json, a_flow, a_note, an_effect
 from tests.support.eventually import eventually
-from tests.support.platform_process import PARTS, PlatformProcess, running_platform
+from tests.support.platform_process import PARTS, Part, PlatformProcess, running_platform
 from tests.support.receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
@@ -226,31 +226,9 @@ async def test_while_the_store_is_down_callers_are_told_so_quickly(
     assert listed.json() == []
 
 
-async def test_a_killed_temporal_loses_nothing(
-    processes: PlatformProcess, receiver: Receiver
-) -> None:
-    flow = a_flow(
-        an_effect("first", receiver, "/first", "form"),
-        an_effect("second", receiver, "/second", "first"),
-    )
-    gate = receiver.gate("/first")
-    await processes.await_healthy()
-    execution_id = await an_execution(processes, flow)
-    await eventually(lambda: receiver.arrived("/first"))
-
-    killed = processes.kill("temporal")
-    gate.set()
-    await processes.await_back("temporal", killed)
-
-    execution = await processes.finished(execution_id)
-    assert execution["status"] == "completed"
-    assert len(set(receiver.keys["/first"])) == 1
-    assert len(set(receiver.keys["/second"])) == 1
-    await assert_all_is_true(processes)
-
-
-async def test_a_killed_mongod_loses_nothing(
-    processes: PlatformProcess, receiver: Receiver
+@pytest.mark.parametrize("server", ["temporal", "mongod"])
+async def test_a_killed_server_loses_nothing(
+    processes: PlatformProcess, receiver: Receiver, server: Part
 ) -> None:
     flow = a_flow(
         an_effect("first", receiver, "/first", "form"),
@@ -262,9 +240,9 @@ async def test_a_killed_mongod_loses_nothing(
     execution_id = await an_execution(processes, flow)
     await eventually(lambda: receiver.arrived("/first"))
 
-    killed = processes.kill("mongod")
+    killed = processes.kill(server)
     gate.set()
-    await processes.await_back("mongod", killed)
+    await processes.await_back(server, killed)
 
     execution = await processes.finished(execution_id)
     assert execution["status"] == "completed"
