@@ -124,9 +124,15 @@ class Projection:
     async def _open_attempt(
         self, call: TaskCall, attempt: int, run_id: str | None, at: datetime
     ) -> None:
-        """Write the row of an attempt that begins, between two looks at the fence."""
+        """Write the row of an attempt that begins, between two looks at the fence.
+
+        The first one may be remembered where the row concerns no other: a later attempt changes the
+        rows before it, a newer generation hides those of older ones.
+        """
         context = call.context
-        fence = await self._fences.lately(context, run_id)
+        is_first = attempt == 1 and context.generation == 1
+        look = self._fences.lately(context, run_id) if is_first else self._fences.of(context)
+        fence = await look
         refusal = refused(fence, context, run_id)
         if refusal is not None or fence is None:
             raise refusal or superseded(context)
