@@ -38,6 +38,7 @@ from operations.aftermath import Aftermath
 from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.files import FileSweep
+from operations.mail_intake import MailIntake
 from operations.open_watch import watch_open
 from operations.reconciliation import Reconciler
 from operations.reopening import Reopening
@@ -57,6 +58,7 @@ from runtime.payload_encryption import codec_of
 from runtime.readiness import free_port
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import run_until_signalled, unless_stopped
+from runtime.smtp_receiver import receiving_mail
 from runtime.temporal import connect, worker_runtime, workflow_runner
 from runtime.tracing import Tracing, traced, tracing
 from runtime.waiting import once_available
@@ -69,6 +71,7 @@ from store.expiry import Expiry
 from store.file_contents import GridFSContents
 from store.files import FileRepository
 from store.flows import FlowRepository
+from store.mail_addresses import MailAddressRepository
 from store.open_executions import OpenExecutions
 from store.payloads import PayloadRepository
 from store.projection import Projection
@@ -145,6 +148,7 @@ async def serve(
         worker = _worker(settings, client, interceptor, activities, metrics)
         watching = asyncio.create_task(watch_open(OpenExecutions(mongo.database), metrics))
         stack.callback(watching.cancel)
+        await stack.enter_async_context(_mail(settings, mongo, gateway))
         running = asyncio.ensure_future(worker.run())
         facts = {"task_queue": settings.task_queue, "build_id": settings.build_id}
         logger.info("working", extra=facts | {"pid": os.getpid()})
@@ -240,19 +244,11 @@ def _record_activities(
             flows=flows, schedules=scheduled, gateway=gateway, definitions=definitions
         ),
     )
+    triggers = Triggers(flows, AccountRepository(mongo.database), definitions)
     starts = ScheduledStarts(
-        triggers=Triggers(flows, AccountRepository(mongo.database), definitions),
+        triggers=triggers,
         schedules=scheduled,
-        executions=Executions(
-            sealing=Sealing(
-                Vault.over(mongo.database, settings.keys()), CredentialRepository(mongo.database)
-            ),
-            flows=flows,
-            executions=executions,
-            starter=starter,
-            gateway=gateway,
-            definitions=definitions,
-        ),
+        executions=_executions(settings, mongo, gateway, definitions),
     )
     records = RecordActivities(projection)
     return [
@@ -263,6 +259,54 @@ def _record_activities(
         ReconciliationActivities(reconciler).reconcile,
         ScheduleActivities(starts).fire_trigger,
     ]
+
+
+def _executions(
+    settings: Settings, mongo: Mongo, gateway: Gateway, definitions: Definitions
+) -> Executions:
+    """Return what creates executions on behalf of whatever fires triggers."""
+    flows, executions = FlowRepository(mongo.database), ExecutionRepository(mongo.database)
+    return Executions(
+        sealing=Sealing(
+            Vault.over(mongo.database, settings.keys()), CredentialRepository(mongo.database)
+        ),
+        flows=flows,
+        executions=executions,
+        starter=Starter(
+            flows=flows,
+            executions=executions,
+            task_executions=TaskExecutionRepository(mongo.database),
+            gateway=gateway,
+            definitions=definitions,
+        ),
+        gateway=gateway,
+        definitions=definitions,
+    )
+
+
+@asynccontextmanager
+async def _mail(settings: Settings, mongo: Mongo, gateway: Gateway) -> AsyncIterator[None]:
+    """Receive mail that starts flows, if this worker is to."""
+    if settings.smtp_receive_host is None:
+        yield
+        return
+    definitions = Definitions()
+    intake = MailIntake(
+        addresses=MailAddressRepository(mongo.database),
+        triggers=Triggers(
+            FlowRepository(mongo.database), AccountRepository(mongo.database), definitions
+        ),
+        executions=_executions(settings, mongo, gateway, definitions),
+        files=FileRepository(mongo.database),
+        contents=GridFSContents(mongo.database),
+    )
+    async with receiving_mail(
+        intake,
+        settings.smtp_receive_host,
+        settings.smtp_receive_port,
+        max_bytes=settings.smtp_receive_max_bytes,
+    ):
+        yield
 
 
 @asynccontextmanager

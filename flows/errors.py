@@ -24,6 +24,7 @@ The category decides what a caller sees; the class says what happened::
     ├── ConflictError 409
     │   ├── DuplicateFlowNameError
     │   ├── DuplicateCredentialError
+    │   ├── MailAddressTakenError         another flow receives messages there
     │   ├── FileStoredError               an upload URL serves once
     │   ├── IdempotencyConflictError      same key, other body
     │   └── ExecutionSupersededError      a newer generation owns the execution
@@ -190,6 +191,10 @@ class DuplicateFlowNameError(ConflictError):
 
 class DuplicateCredentialError(ConflictError):
     """Another credential of the organization has this name."""
+
+
+class MailAddressTakenError(ConflictError):
+    """Another flow, perhaps of another organization, receives messages at this address."""
 
 
 class FileStoredError(ConflictError):

@@ -26,6 +26,7 @@ from operations.expansion import (
     report_on,
 )
 from operations.flow_views import FlowView, NewFlow, checked_changes, first_version
+from operations.mail_intake import mail_addresses
 from operations.remote import refuse_platform
 from operations.schedules import Schedules, scheduled_tasks
 from operations.sealing import Sealed, Sealing
@@ -81,6 +82,7 @@ class Flows:
             ForbiddenError: The role may not change flows.
             InvalidDefinitionError: The definition has faults that reject it.
             DuplicateFlowNameError: The organization has a flow of this name.
+            MailAddressTakenError: Another flow receives messages at an address of this one.
         """
         caller.require(Role.PUBLISHER, "create flows")
         flow = accepted(new.definition)
@@ -89,7 +91,9 @@ class Flows:
         draft = first_version(caller, new)
         sealed = await self._sealing.sealed(caller.organization_id, draft.id, draft.definition)
         draft = replace(draft, definition=sealed.definition)
-        record = await self._repository.create(draft, sealed.secrets, scheduled)
+        record = await self._repository.create(
+            draft, sealed.secrets, scheduled, mail_addresses(flow)
+        )
         if scheduled:
             await self._schedules.try_sync(record.id)
         return await self._view(record, expansions)
@@ -159,6 +163,7 @@ class Flows:
             InvalidError: The flow is published.
             InvalidDefinitionError: The definition has faults that reject it.
             ConflictError: Somebody else stored a version at the same moment.
+            MailAddressTakenError: Another flow receives messages at an address of this one.
         """
         latest = await self._access.authored(caller, flow_id)
         return await self._next_version(caller, latest, definition, expansions)
@@ -303,7 +308,8 @@ class Flows:
     async def _added(
         self, caller: Caller, latest: FlowRecord, sealed: Sealed, expansions: Expansions
     ) -> FlowView:
-        scheduled = [*scheduled_tasks(parse_definition(sealed.definition).flow)]
+        flow = parse_definition(sealed.definition).flow
+        scheduled = [*scheduled_tasks(flow)]
         record = await self._repository.add_version(
             caller.organization_id,
             latest.id,
@@ -312,6 +318,7 @@ class Flows:
             latest.version,
             sealed.secrets,
             scheduled,
+            mail_addresses(flow),
         )
         await self._schedules.try_sync(latest.id)
         return await self._view(record, expansions)

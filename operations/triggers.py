@@ -48,22 +48,31 @@ class Triggers:
         None says as little as possible: there is no such flow, or it was deleted, or its triggers
         are paused, or its organization is inactive, or it has no such task.
         """
+        found = await self.of_flow(flow_id, executor)
+        return next((trigger for trigger in found if trigger.task.name == task_name), None)
+
+    async def of_flow(self, flow_id: str, executor: str) -> list[Trigger]:
+        """Return the tasks of this executor in a flow's latest version; as little said as by find.
+
+        They come in the order of the definition.
+        """
         organization_id = await self._flows.organization_of(flow_id)
         if organization_id is None:
-            return None
+            return []
         try:
             organization = await self._accounts.organization(organization_id)
             record = await self._flows.latest(organization_id, flow_id)
         except (FlowNotFoundError, OrganizationNotFoundError):
-            return None
+            return []
         if not organization.is_active or is_paused(record):
-            return None
+            return []
         flow = self._definitions.of(record).flow
-        task = next((task for task in flow.tasks if task.name == task_name), None)
-        found = None if task is None else executor_named(task.executor)
-        if task is None or found is None or found.name != executor:
-            return None
-        return Trigger(record, task)
+        return [Trigger(record, task) for task in flow.tasks if _is_of(task, executor)]
+
+
+def _is_of(task: Task, executor: str) -> bool:
+    found = executor_named(task.executor)
+    return found is not None and found.name == executor
 
 
 def is_paused(record: FlowRecord) -> bool:

@@ -116,6 +116,9 @@ class Settings(BaseSettings):
         llm_headers: A JSON object of header names and values.
         llm_base_url: Endpoint of language models that speaks OpenAI's protocol.
         smtp_host: The platform's own mail server; None sends by authors' servers only.
+        smtp_receive_host: Interface that a worker receives mail on; None receives none.
+        smtp_receive_port: Its port; 0 picks a free one.
+        smtp_receive_max_bytes: The largest message that is received.
 
     Source: docs/configuration.md.
     """
@@ -162,6 +165,9 @@ class Settings(BaseSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_host: str | None = None
+    smtp_receive_host: str | None = Field(default=None, min_length=1)
+    smtp_receive_port: int = Field(default=2525, ge=0, le=65_535)
+    smtp_receive_max_bytes: int = Field(default=10 * 1024 * 1024, ge=1024, le=100 * 1024 * 1024)
     llm_models: Names = ()
     llm_api_key: SecretStr | None = None
     llm_headers: SecretStr | None = None

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from pymongo import ReturnDocument
+from pymongo.errors import DuplicateKeyError
 
 from flows.errors import FileStoredError, StoredFileNotFoundError
 from store import collections, indexes
@@ -45,19 +46,31 @@ class FileRepository:
         """Note that a file may be uploaded."""
         await self._files.insert_one(
             {
-                "_id": record.id,
-                "organization_id": record.organization_id,
-                "flow_id": record.flow_id,
-                "filename": record.filename,
-                "content_type": record.content_type,
-                "created_at": record.created_at,
-                "created_by": record.created_by,
+                **_pending(record.organization_id, record.id),
+                **_announced(record),
                 "upload_until": record.upload_until,
                 "sweep_at": record.upload_until + SWEEP_AFTER,
-                "is_stored": False,
-                "uploads": [],
             }
         )
+
+    @guarded
+    async def announce_again(self, record: FileRecord) -> None:
+        """Note that a file may be uploaded under a key that says what it holds.
+
+        Whoever was interrupted does it again; a file that is stored by then stays as it is.
+        """
+        until = {
+            "upload_until": record.upload_until,
+            "sweep_at": record.upload_until + SWEEP_AFTER,
+        }
+        try:
+            await self._files.update_one(
+                _pending(record.organization_id, record.id),
+                {"$set": until, "$setOnInsert": _announced(record)},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return
 
     @guarded
     async def begin(self, organization_id: str, file_key: str, content_id: str) -> FileRecord:
@@ -176,6 +189,18 @@ class FileRepository:
 
 def _pending(organization_id: str, file_key: str) -> Document:
     return {"_id": file_key, "organization_id": organization_id, "is_stored": False}
+
+
+def _announced(record: FileRecord) -> Document:
+    """Return what never changes until the file is stored."""
+    return {
+        "flow_id": record.flow_id,
+        "filename": record.filename,
+        "content_type": record.content_type,
+        "created_at": record.created_at,
+        "created_by": record.created_by,
+        "uploads": [],
+    }
 
 
 def _unknown(file_key: str) -> StoredFileNotFoundError:

@@ -7,15 +7,19 @@ from pydantic import JsonValue
 
 from store.clock import now
 from store.expiry import ttl_seconds
+from store.mail_addresses import addressed
 from store.models import FlowRecord
 from store.values import Document, encode
 
 
-def flow_document(record: FlowRecord, scheduled: Sequence[str]) -> Document:
+def flow_document(
+    record: FlowRecord, scheduled: Sequence[str], mail_addresses: Sequence[str] = ()
+) -> Document:
     """Return what all versions of a new flow share.
 
     Args:
         scheduled: Tasks of it that the clock starts.
+        mail_addresses: Where it receives messages.
     """
     flow: Document = {
         "_id": record.id,
@@ -35,6 +39,7 @@ def flow_document(record: FlowRecord, scheduled: Sequence[str]) -> Document:
         "task_count": task_count(record.definition),
         "deleted": False,
     }
+    flow |= addressed(mail_addresses)
     if scheduled:
         flow |= {
             "schedule_names": list(scheduled),

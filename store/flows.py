@@ -25,6 +25,7 @@ from store.flow_documents import (
     task_count,
 )
 from store.flow_lists import FlowLists
+from store.mail_addresses import addressed, clash, unaddressed
 from store.models import FlowQuery, FlowRecord, Page
 from store.schedules import PENDING
 from store.secrets import StoredSecret, secret_documents
@@ -54,16 +55,19 @@ class FlowRepository:
         record: FlowRecord,
         secrets: Sequence[StoredSecret] = (),
         scheduled: Sequence[str] = (),
+        mail_addresses: Sequence[str] = (),
     ) -> FlowRecord:
         """Write a new flow with its first version, and the secrets that it refers to.
 
         Args:
             scheduled: Tasks of it that the clock starts.
+            mail_addresses: Where it receives messages, each once.
 
         Raises:
             DuplicateFlowNameError: The organization has a flow of this name.
+            MailAddressTakenError: Another flow receives messages there.
         """
-        flow = flow_document(record, scheduled)
+        flow = flow_document(record, scheduled, mail_addresses)
         definition = encode(cast("JsonValue", record.definition))
         version = first_version_document(record, await self._values.put(record.id, definition))
 
@@ -75,7 +79,7 @@ class FlowRepository:
         try:
             await in_transaction(self._client, transact)
         except DuplicateKeyError as error:
-            raise _duplicate(record.display_name) from error
+            raise clash(error, mail_addresses) or _duplicate(record.display_name) from error
         return await self.latest(record.organization_id, record.id)
 
     @guarded
@@ -189,15 +193,18 @@ class FlowRepository:
         expected_latest: int,
         secrets: Sequence[StoredSecret] = (),
         scheduled: Sequence[str] = (),
+        mail_addresses: Sequence[str] = (),
     ) -> FlowRecord:
         """Store the next version and make it the latest, in one transaction with new secrets.
 
         Args:
             scheduled: Tasks of it that the clock starts.
+            mail_addresses: Where it receives messages from now on, each once.
 
         Raises:
             FlowNotFoundError: None of this id in the organization, or deleted.
             ConflictError: ``expected_latest`` is not the latest version any more.
+            MailAddressTakenError: Another flow receives messages there.
         """
         number = expected_latest + 1
         held = await self._values.put(flow_id, encode(cast("JsonValue", definition)))
@@ -218,7 +225,9 @@ class FlowRepository:
                         "updated_at": document["updated_at"],
                         "modified_by": modified_by,
                         **PENDING["$set"],
+                        **addressed(mail_addresses),
                     },
+                    **unaddressed(mail_addresses),
                     "$inc": PENDING["$inc"],
                     "$addToSet": {"schedule_names": {"$each": list(scheduled)}},
                 },
@@ -230,7 +239,10 @@ class FlowRepository:
                 await self._keep(organization_id, flow_id, secrets, session)
             return flow
 
-        flow = await in_transaction(self._client, transact)
+        try:
+            flow = await in_transaction(self._client, transact)
+        except DuplicateKeyError as error:
+            raise clash(error, mail_addresses) or error from error
         if flow is None:
             await self._flow(organization_id, flow_id)
             raise ConflictError("somebody else stored a version at the same moment")

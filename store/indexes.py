@@ -40,6 +40,7 @@ FLOWS_BY_DISPLAY_NAME = "live_by_display_name"
 FLOWS_BY_TAG = "live_by_tag"
 FLOWS_EXPIRING = "expiring"
 FLOWS_UNSCHEDULED = "schedules_pending"
+FLOWS_BY_MAIL_ADDRESS = "unique_mail_address"
 VERSIONS_BY_NUMBER = "by_number"
 VERSIONS_FAVOURITE = "favourites_by_number"
 FILES_BY_FLOW = "stored_by_flow_created"
@@ -136,6 +137,12 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(FLOWS_BY_DISPLAY_NAME, "organization_id", "-display_name", "-_id", only=_KEPT),
         _index(FLOWS_BY_TAG, "organization_id", "tags", only=_KEPT),
         _index(FLOWS_UNSCHEDULED, "schedule_rev", only={"schedules_pending": True}),
+        _index(
+            FLOWS_BY_MAIL_ADDRESS,
+            "mail_addresses",
+            only={"deleted": False, "mail_addresses": {"$exists": True}},
+            unique=True,
+        ),
         _index(FLOWS_EXPIRING, "_id", "ttl_seconds", only={"ttl_seconds": {"$gt": 0}}),
     ],
     collections.FLOW_VERSIONS: [

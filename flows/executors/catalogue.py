@@ -17,6 +17,7 @@ from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
 from flows.executors.python_code import PYTHON_CODE
 from flows.executors.read_sheet import READ_SHEET
+from flows.executors.receive_email import RECEIVE_EMAIL
 from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.scheduled_trigger import SCHEDULED_TRIGGER
 from flows.executors.send_email import SEND_EMAIL
@@ -33,6 +34,7 @@ EXECUTORS: Mapping[str, TaskExecutor] = MappingProxyType(
             RECEIVE_FILE,
             CUSTOM_FORM_INPUT,
             WEBHOOK_RECEIVE,
+            RECEIVE_EMAIL,
             SCHEDULED_TRIGGER,
             DOC_TO_TEXT,
             READ_SHEET,

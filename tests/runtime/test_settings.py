@@ -52,6 +52,8 @@ def test_durations_are_seconds_or_iso(
         ("PERDURE_METRICS_PORT", "seventy-one"),
         ("PERDURE_METRICS_PORT", "70000"),
         ("PERDURE_LOG_FORMAT", "xml"),
+        ("PERDURE_SMTP_RECEIVE_PORT", "70000"),
+        ("PERDURE_SMTP_RECEIVE_MAX_BYTES", "1023"),
         ("PERDURE_RECONCILE_INTERVAL", "0"),
         ("PERDURE_ENCRYPTION_KEYS", "dG9vIHNob3J0"),
         ("PERDURE_ENCRYPTION_KEYS", "not base64!"),
