@@ -25,6 +25,7 @@ _OWN = (
     *("runtime", "store", "worker", "workflows"),
 )
 _URL_LOGGERS = ("uvicorn.access", "httpx", "httpcore")
+_SMTP_LOGGER = "mail.log"
 _SDK = "temporalio"
 _NOTHING: Mapping[str, object] = MappingProxyType({})
 
@@ -159,6 +160,8 @@ def configure_logs(log_format: str, level: str, stream: TextIO | None = None) ->
     for name in _URL_LOGGERS:
         logging.getLogger(name).handlers.clear()
         logging.getLogger(name).setLevel(logging.WARNING)
+    # The SMTP server says every command: senders, recipients, and whatever else strangers type.
+    logging.getLogger(_SMTP_LOGGER).setLevel(logging.ERROR)
     logging.getLogger("pymongo").setLevel(max(logging.WARNING, logging.getLevelName(level)))
     logging.captureWarnings(capture=True)
     # The ids stay in ``extra``; repeating them in the text would make every message unique.

@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any, Protocol
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
@@ -25,7 +26,8 @@ logger = logging.getLogger(__name__)
 
 MAX_CONNECTIONS = 20
 MAX_RECIPIENTS = 100
-IDLE_SECONDS = 60.0
+PATIENCE = timedelta(seconds=60)
+"""For one command; for a message with all that it takes to record it."""
 
 _LATER = "451 4.3.0 Try again later"
 _UNKNOWN = "550 5.1.1 Nobody receives messages there"
@@ -43,9 +45,12 @@ class Intake(Protocol):
 
 @asynccontextmanager
 async def receiving_mail(
-    intake: Intake, host: str, port: int, *, max_bytes: int
+    intake: Intake, host: str, port: int, *, max_bytes: int, patience: timedelta = PATIENCE
 ) -> AsyncIterator[int]:
     """Receive messages for a while, and yield the port.
+
+    Args:
+        patience: How long a connection waits for its next command, or a message to come whole.
 
     Raises:
         StartUpError: The port cannot be listened on.
@@ -60,7 +65,7 @@ async def receiving_mail(
             hostname="perdure",
             ident="ESMTP",
             data_size_limit=max_bytes,
-            timeout=IDLE_SECONDS,
+            timeout=patience.total_seconds(),
             loop=loop,
         )
 

@@ -6,7 +6,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from flows.errors import NotFoundError
 from runtime.logs import configure_logs, logging_facts
+from runtime.smtp_receiver import receiving_mail
+from tests.support.letters import a_letter, post
 
 
 @pytest.fixture
@@ -78,6 +81,28 @@ def test_whole_urls_are_never_said(stream: io.StringIO, name: str, level: str) -
     logging.getLogger(name).info("GET /files?signature=secret")
 
     assert stream.getvalue() == ""
+
+
+@pytest.mark.parametrize("level", ["DEBUG", "INFO"])
+async def test_senders_and_recipients_of_mail_are_never_said(
+    stream: io.StringIO, level: str
+) -> None:
+    class Nobody:
+        async def receives(self, address: str) -> bool:
+            return True
+
+        async def take(self, address: str, raw: bytes) -> None:
+            raise NotFoundError("nobody")
+
+    configure_logs("json", level, stream)
+
+    async with receiving_mail(Nobody(), "127.0.0.1", 0, max_bytes=10_000) as port:
+        assert (await post(port, a_letter(), "orders@x.org"))[0] == 550
+
+    said = stream.getvalue()
+    assert "a message was not taken" in said
+    assert "example.org" not in said
+    assert "x.org" not in said
 
 
 def test_libraries_do_not_say_at_debug_what_they_were_given(stream: io.StringIO) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import smtplib
 from contextlib import ExitStack
+from datetime import timedelta
 
 import pytest
 
@@ -82,6 +83,25 @@ async def test_connections_are_not_too_many_and_make_room_again() -> None:
     async with receiving_mail(Everybody(), "127.0.0.1", 0, max_bytes=MAX_BYTES) as port:
         assert await asyncio.to_thread(crowd, port) == [421]
         assert (await post(port, a_letter(), "one@x.org"))[0] == 250
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"EHLO x\r\nMAIL FROM:<a@x.org>\r\nRCPT TO:<b@x.org>\r\nDATA\r\n"]
+)
+async def test_who_keeps_a_connection_waiting_loses_it(said: bytes) -> None:
+    everybody = Everybody()
+
+    async with receiving_mail(
+        everybody, "127.0.0.1", 0, max_bytes=MAX_BYTES, patience=timedelta(seconds=0.3)
+    ) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for line in said.splitlines(keepends=True):
+            writer.write(line)
+        await asyncio.wait_for(reader.read(), 20)  # until the server closes it
+        writer.close()
+        await writer.wait_closed()
+
+    assert everybody.taken == []
 
 
 async def test_a_port_that_is_taken_stops_the_start() -> None:
