@@ -48,6 +48,7 @@ from operations.starting import Starter
 from operations.triggers import Triggers
 from operations.vault import Vault
 from runtime.deployment import deployment_config
+from runtime.extensions import load_extensions
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
@@ -379,11 +380,12 @@ def main() -> None:
     """Run a worker until SIGTERM or SIGINT."""
     try:
         settings = load_settings()
+        brought = [each.activity for each in load_extensions() if each.activity is not None]
     except StartUpError as error:
         sys.exit(f"perdure: {error.message}")
     configure_logs(settings.log_format, settings.log_level)
     try:
-        run_until_signalled(lambda stop: serve(settings, stop))
+        run_until_signalled(lambda stop: serve(settings, stop, brought))
     except StartUpError as error:
         logger.error("the worker cannot start", extra={"reason": error.message})
         sys.exit(1)

@@ -47,6 +47,7 @@ from operations.starting import Starter
 from operations.triggers import Triggers
 from operations.vault import Vault
 from operations.webhooks import Webhooks
+from runtime.extensions import load_extensions
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
@@ -138,6 +139,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 def _settings_of_process() -> Settings:
     try:
         settings = load_settings()
+        load_extensions()
     except StartUpError as error:
         sys.exit(f"perdure: {error.message}")
     configure_logs(settings.log_format, settings.log_level)

@@ -1,12 +1,10 @@
 """An effect that does nothing: what is left of it is what the platform itself costs."""
 
-from types import MappingProxyType
-
 from pydantic import BaseModel, JsonValue
 from temporalio import activity
 
 from contracts.messages import TaskCall
-from flows.executors import catalogue
+from flows.executors.catalogue import register
 from flows.executors.spec import Kind, TaskExecutor
 
 
@@ -28,7 +26,7 @@ NO_OP_EFFECT = TaskExecutor(
 
 def install() -> None:
     """Add the executor to this process's catalogue; it ships with no installation."""
-    catalogue.EXECUTORS = MappingProxyType({**catalogue.EXECUTORS, NO_OP_EFFECT.name: NO_OP_EFFECT})
+    register(NO_OP_EFFECT)
 
 
 @activity.defn(name=NO_OP_EFFECT.name)

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import MappingProxyType
 
 import httpx
-import pytest
 from pydantic import Field as Describe
 from pydantic import JsonValue
 from temporalio import activity
@@ -53,10 +51,11 @@ VAULT_CALL = TaskExecutor(
 @contextmanager
 def vault_call_known() -> Iterator[None]:
     """Let the catalogue know the executor for a while."""
-    with pytest.MonkeyPatch.context() as patch:
-        known = MappingProxyType({**catalogue.EXECUTORS, VAULT_CALL.name: VAULT_CALL})
-        patch.setattr(catalogue, "EXECUTORS", known)
+    catalogue.register(VAULT_CALL)
+    try:
         yield
+    finally:
+        catalogue.unregister(VAULT_CALL)
 
 
 @activity.defn(name=VAULT_CALL.name)
