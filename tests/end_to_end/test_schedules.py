@@ -163,6 +163,7 @@ async def test_the_same_time_starts_one_execution(
 
     await schedule(temporal_client, flow).backfill(backfill)
     first = await until_started(working, flow, 4)
+    await _all_ended(temporal_client, flow)
     await schedule(temporal_client, flow).backfill(backfill)
 
     assert await _outcome(temporal_client, flow, 8) == "started"
@@ -300,6 +301,15 @@ async def _last_start(client: Client, flow: Mapping[str, JsonValue], count: int)
         return action.workflow_id
 
     return str(await eventually(found, 30, saying=f"{count} firings"))
+
+
+async def _all_ended(client: Client, flow: Mapping[str, JsonValue]) -> None:
+    """Wait until no firing is under way: Temporal starts none again that still is."""
+    about = await described(client, flow)
+    assert about is not None
+    for recent in about.info.recent_actions:
+        assert isinstance(recent.action, ScheduleActionExecutionStartWorkflow)
+        await client.get_workflow_handle(recent.action.workflow_id).result()
 
 
 async def _outcome(client: Client, flow: Mapping[str, JsonValue], count: int) -> str:

@@ -53,6 +53,7 @@ class Cut:
     ) -> None:
         self._break()
         if self._server is not None:
+            self._server.close()
             await self._server.wait_closed()
         await asyncio.gather(*self._serving)
 
@@ -113,10 +114,11 @@ class Cut:
         await _close(to_server)
 
     def _break(self) -> None:
-        """Break every connection, and accept no more."""
+        """Break every connection; whatever connects from now on is sent away.
+
+        The server stays: asyncio leaves a connection unclosed that arrives while one closes.
+        """
         self.is_cut = True
-        if self._server is not None:
-            self._server.close()
         for writer in self._writers:
             writer.close()
 
