@@ -16,6 +16,9 @@ WATCHED = frozenset(
 
 Mode = Literal["unsent", "unanswered"]
 
+TURNS_OF_AN_ACCEPT = 20
+"""More turns of the loop than it takes to send a connection away that is there already."""
+
 _HEADER_BYTES = 16
 _OP_MSG = 2013
 _BODY = _HEADER_BYTES + 5  # flags, and the kind of the first section
@@ -52,6 +55,8 @@ class Cut:
         traceback: TracebackType | None,
     ) -> None:
         self._break()
+        for _ in range(TURNS_OF_AN_ACCEPT):
+            await asyncio.sleep(0)
         if self._server is not None:
             self._server.close()
             await self._server.wait_closed()
