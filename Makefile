@@ -71,7 +71,7 @@ check: lint types imports test compose-check ## Everything that must pass before
 install: $(INSTALLED) ## Create .venv and install what is missing
 
 clean: ## Remove what was built or installed here; the platform's data stays
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .schemathesis .import_linter_cache
 
 $(INSTALLED): pyproject.toml scripts/install.sh
 	@sh scripts/install.sh $(VENV)
