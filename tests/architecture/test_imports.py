@@ -13,6 +13,7 @@ PACKAGES = (
     "activities",
     "api",
     "cli",
+    "composition",
     "contracts",
     "flows",
     "operations",

@@ -1,0 +1,101 @@
+"""Builds the activities that keep the read model true."""
+
+from collections.abc import Callable
+from typing import Any
+
+from activities.reconciliation import ReconciliationActivities
+from activities.records import RecordActivities
+from activities.schedules import ScheduleActivities
+from operations.aftermath import Aftermath
+from operations.definitions import Definitions
+from operations.executions import Executions
+from operations.files import FileSweep
+from operations.reconciliation import Reconciler
+from operations.schedules import ScheduledStarts, Schedules
+from operations.sealing import Sealing
+from operations.starting import Starter
+from operations.triggers import Triggers
+from operations.vault import Vault
+from runtime.gateway import Gateway
+from runtime.mongo import Mongo
+from runtime.settings import Settings
+from store.accounts import AccountRepository
+from store.credentials import CredentialRepository
+from store.executions import ExecutionRepository
+from store.expiry import Expiry
+from store.file_contents import GridFSContents
+from store.files import FileRepository
+from store.flows import FlowRepository
+from store.payloads import PayloadRepository
+from store.projection import Projection
+from store.schedules import ScheduleRepository
+from store.task_executions import TaskExecutionRepository
+
+Activity = Callable[..., Any]
+
+
+def record_activities(
+    settings: Settings, mongo: Mongo, gateway: Gateway, projection: Projection
+) -> list[Activity]:
+    """Return the activities that keep the read model true."""
+    executions = ExecutionRepository(mongo.database)
+    flows, definitions = FlowRepository(mongo.database), Definitions()
+    scheduled = ScheduleRepository(mongo.database)
+    starter = Starter(
+        flows=flows,
+        executions=executions,
+        task_executions=TaskExecutionRepository(mongo.database),
+        gateway=gateway,
+        definitions=definitions,
+    )
+    reconciler = Reconciler(
+        executions=executions,
+        starter=starter,
+        gateway=gateway,
+        aftermath=Aftermath(projection),
+        expiry=Expiry(mongo.database),
+        payloads=PayloadRepository(mongo.database),
+        uploads=FileSweep(FileRepository(mongo.database), GridFSContents(mongo.database)),
+        payload_retention=settings.payload_retention,
+        schedules=Schedules(
+            flows=flows, schedules=scheduled, gateway=gateway, definitions=definitions
+        ),
+    )
+    triggers = Triggers(flows, AccountRepository(mongo.database), definitions)
+    starts = ScheduledStarts(
+        triggers=triggers,
+        schedules=scheduled,
+        executions=executions_of(settings, mongo, gateway, definitions),
+    )
+    records = RecordActivities(projection)
+    return [
+        records.open_task,
+        records.close_task,
+        records.settle_tasks,
+        records.settle_execution,
+        ReconciliationActivities(reconciler).reconcile,
+        ScheduleActivities(starts).fire_trigger,
+    ]
+
+
+def executions_of(
+    settings: Settings, mongo: Mongo, gateway: Gateway, definitions: Definitions
+) -> Executions:
+    """Return what creates executions on behalf of whatever fires triggers."""
+    flows, executions = FlowRepository(mongo.database), ExecutionRepository(mongo.database)
+    return Executions(
+        sealing=Sealing(
+            Vault.over(mongo.database, settings.keys()), CredentialRepository(mongo.database)
+        ),
+        flows=flows,
+        executions=executions,
+        starter=Starter(
+            flows=flows,
+            executions=executions,
+            task_executions=TaskExecutionRepository(mongo.database),
+            gateway=gateway,
+            definitions=definitions,
+        ),
+        gateway=gateway,
+        definitions=definitions,
+    )
