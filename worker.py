@@ -45,7 +45,7 @@ from store.projection import Projection
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.iteration import IterationWorkflow
 from workflows.reconciliation import MovingReconciliationWorkflow, ReconciliationWorkflow
-from workflows.scheduled_start import ScheduledStartWorkflow
+from workflows.scheduled_start import MovingScheduledStartWorkflow, ScheduledStartWorkflow
 
 WORKFLOWS: Sequence[type] = (
     FlowExecutionWorkflow,
@@ -54,8 +54,10 @@ WORKFLOWS: Sequence[type] = (
     ScheduledStartWorkflow,
 )
 VERSIONED_WORKFLOWS: Sequence[type] = (
-    *(each for each in WORKFLOWS if each is not ReconciliationWorkflow),
+    FlowExecutionWorkflow,
+    IterationWorkflow,
     MovingReconciliationWorkflow,
+    MovingScheduledStartWorkflow,
 )
 
 MAX_CACHED_WORKFLOWS = 2_000

@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from temporalio import workflow
-from temporalio.common import RetryPolicy, SearchAttributeKey
+from temporalio.common import RetryPolicy, SearchAttributeKey, VersioningBehavior
 
 from contracts.messages import FireCall, FireReply
 from contracts.names import FIRE_TRIGGER, SCHEDULED_START
@@ -46,3 +46,16 @@ class ScheduledStartWorkflow:
             await workflow.sleep(LOOK_AGAIN_AFTER, summary="an earlier execution still runs")
             if workflow.info().is_continue_as_new_suggested():
                 workflow.continue_as_new(call)
+
+
+@workflow.defn(name=SCHEDULED_START, versioning_behavior=VersioningBehavior.AUTO_UPGRADE)
+class MovingScheduledStartWorkflow(ScheduledStartWorkflow):
+    """A start on workers that take part in Worker Versioning: any build may finish it.
+
+    One that waits for an earlier execution would hold its build for as long.
+    """
+
+    @workflow.run
+    async def run(self, call: FireCall) -> FireReply:
+        """Fire."""
+        return await super().run(call)

@@ -7,16 +7,22 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
-from temporalio.client import Client
+from temporalio.client import Client, ScheduleOverlapPolicy
 
 import worker
-from contracts.names import RECONCILIATION_SCHEDULE, flow_workflow_id
+from contracts.names import (
+    RECONCILIATION_SCHEDULE,
+    SCHEDULED_START,
+    flow_schedule_id,
+    flow_workflow_id,
+)
 from flows.errors import StartUpError
 from runtime.deployment import promote
 from runtime.settings import Settings
 from tests.fixtures.api import Api, ready_api, settings_for
 from tests.support.effect_flows import INPUT, a_flow, an_effect
 from tests.support.eventually import eventually
+from tests.support.flow_builders import task
 from tests.support.receiver import Receiver, receiving
 
 pytestmark = pytest.mark.timeout(120)
@@ -117,6 +123,47 @@ async def test_rounds_of_the_reconciler_move_to_the_promoted_build(
                 return await builds() == {name}
 
             await eventually(has_ended_here, 30, saying=f"a round ended on {name}")
+
+
+async def test_a_start_that_waits_for_its_turn_moves_to_the_promoted_build(
+    versioned: Api, temporal_client: Client, receiver: Receiver
+) -> None:
+    gate = receiver.gate("/call")
+    platform = await versioned.organization()
+    clock = {"cron": "0 0 29 2 *", "overlap": "buffer_one"}
+    definition = a_flow(an_effect("call", receiver, "/call", reads="form"))
+    definition["tasks"] = [task("form", "scheduled_trigger", clock), *definition["tasks"][1:]]
+    flow = await platform.flow(definition)
+    schedule = temporal_client.get_schedule_handle(flow_schedule_id(flow["id"], "form"))
+    starts = f'TaskQueue = "{versioned.settings.task_queue}" AND WorkflowType = "{SCHEDULED_START}"'
+
+    async def builds() -> list[str]:
+        found = [each async for each in temporal_client.list_workflows(starts)]
+        return [await build_of(temporal_client, each.id) for each in found]
+
+    async with build(versioned.settings, "one"):
+        await promoted(temporal_client, versioned.settings, "one")
+        await schedule.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
+        await eventually(lambda: receiver.arrived("/call"), 20, saying="the first runs")
+        await schedule.trigger(overlap=ScheduleOverlapPolicy.ALLOW_ALL)
+
+        async def waits() -> bool:
+            return await builds() == ["one", "one"]
+
+        await eventually(waits, 20, saying="the second waits for the first")
+        async with build(versioned.settings, "two"):
+            await promoted(temporal_client, versioned.settings, "two")
+
+            async def has_moved() -> bool:
+                return "two" in await builds()
+
+            await eventually(has_moved, 30, saying="the start that waits is on the next build")
+            gate.set()
+
+            async def both_ran() -> bool:
+                return len(receiver.keys["/call"]) == 2
+
+            await eventually(both_ran, 30, saying="the second ran as well")
 
 
 async def test_a_build_that_nobody_runs_cannot_be_promoted(temporal_client: Client) -> None:
