@@ -16,6 +16,9 @@ COUNT = 300
 NEWS_CAME = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
 """The one harmless cause: something happened while the run was about to end, so it looks again."""
 AT_ONCE = 16
+PATIENCE_SECONDS = 120
+"""Each takes about a second; one that is wedged is named, before the whole test is given up."""
+
 EXPECTED_FAILURES = {"LengthMismatch", "ValidationFailed", "InvalidParameters"}
 
 
@@ -51,9 +54,13 @@ async def end_of(engine: Engine, generated: GeneratedFlow) -> str:
         input_task_name=generated.input_task_name,
     )
     try:
-        ending = (await handle.result()).status
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            ending = (await handle.result()).status
     except WorkflowFailureError as error:
         ending = str(error.cause.type if isinstance(error.cause, ApplicationError) else error.cause)
+    except TimeoutError:
+        events = [event async for event in handle.fetch_history_events()]
+        raise AssertionError(f"never ends: {generated}\n{events[-5:]}") from None
     async for event in handle.fetch_history_events():
         if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
             assert event.workflow_task_failed_event_attributes.cause == NEWS_CAME, generated
