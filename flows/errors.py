@@ -19,11 +19,14 @@ The category decides what a caller sees; the class says what happened::
     │   ├── TaskOutputNotFoundError
     │   ├── OrganizationNotFoundError
     │   ├── CredentialNotFoundError
+    │   ├── WorkerGroupNotFoundError
+    │   ├── PersonNotFoundError
     │   └── StoredFileNotFoundError
     ├── SlowRequestError 408              its body does not come
     ├── ConflictError 409
     │   ├── DuplicateFlowNameError
     │   ├── DuplicateCredentialError
+    │   ├── DuplicateWorkerGroupError
     │   ├── MailAddressTakenError         another flow receives messages there
     │   ├── FileStoredError               an upload URL serves once
     │   ├── IdempotencyConflictError      same key, other body
@@ -169,6 +172,14 @@ class CredentialNotFoundError(NotFoundError):
     """The organization has no such credential."""
 
 
+class WorkerGroupNotFoundError(NotFoundError):
+    """The organization has no such worker group."""
+
+
+class PersonNotFoundError(NotFoundError):
+    """Nobody by this id was met in the organization, or the caller is no person."""
+
+
 class StoredFileNotFoundError(NotFoundError):
     """No file has this key in the caller's organization."""
 
@@ -191,6 +202,10 @@ class DuplicateFlowNameError(ConflictError):
 
 class DuplicateCredentialError(ConflictError):
     """Another credential of the organization has this name."""
+
+
+class DuplicateWorkerGroupError(ConflictError):
+    """Another worker group of the organization has this name."""
 
 
 class MailAddressTakenError(ConflictError):

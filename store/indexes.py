@@ -170,6 +170,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     f"{collections.FILE_CONTENTS}.chunks": [_index(CHUNKS_IN_ORDER, "files_id", "n", unique=True)],
     PAYLOADS: [_index("by_owner", "owner_id", "created_at")],
     collections.ORGANIZATIONS: [_index("unique_name", "name", unique=True)],
+    collections.WORKER_GROUPS: [
+        _index("unique_name", "organization_id", "name", unique=True),
+        _index("by_member", "organization_id", "members.user_id"),
+    ],
     collections.SERVICE_ACCOUNTS: [_index("by_name", "organization_id", "name")],
     collections.API_KEYS: [
         _index("unique_hash", "token_hash", unique=True),

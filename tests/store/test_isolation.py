@@ -13,9 +13,11 @@ from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
 from store.models import ExecutionQuery, ExecutionStatus
+from store.people import PersonRepository
 from store.secrets import SecretRepository
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
+from store.worker_groups import WorkerGroupRepository
 from tests.support.stores import AUTHOR, STRANGER, Stores, a_flow
 
 REPOSITORIES = (
@@ -23,9 +25,11 @@ REPOSITORIES = (
     CredentialRepository,
     ExecutionRepository,
     FlowRepository,
+    PersonRepository,
     SecretRepository,
     TaskExecutionRepository,
     TaskOutputRepository,
+    WorkerGroupRepository,
 )
 
 UNTENANTED = {
@@ -37,6 +41,7 @@ UNTENANTED = {
     "ExecutionRepository.organization_of": "tells foreign from absent, and nothing else",
     "FlowRepository.create": "the record names its organization",
     "FlowRepository.organization_of": "a post to a webhook comes without a caller",
+    "WorkerGroupRepository.create": "the record names its organization",
 }
 
 
