@@ -20,7 +20,7 @@ from flows.errors import StartUpError
 from runtime.deployment import promote
 from runtime.settings import Settings
 from tests.fixtures.api import Api, ready_api, settings_for
-from tests.support.effect_flows import INPUT, a_flow, an_effect
+from tests.support.effect_flows import INPUT, Json, a_flow, an_effect
 from tests.support.eventually import eventually
 from tests.support.flow_builders import task
 from tests.support.receiver import Receiver, receiving
@@ -130,11 +130,16 @@ async def test_a_start_that_waits_for_its_turn_moves_to_the_promoted_build(
 ) -> None:
     gate = receiver.gate("/call")
     platform = await versioned.organization()
-    clock = {"cron": "0 0 29 2 *", "overlap": "buffer_one"}
-    definition = a_flow(an_effect("call", receiver, "/call", reads="form"))
-    definition["tasks"] = [task("form", "scheduled_trigger", clock), *definition["tasks"][1:]]
+    clock: Json = {"cron": "0 0 29 2 *", "overlap": "buffer_one"}
+    definition: Json = {
+        "name": "by the clock",
+        "tasks": [
+            task("form", "scheduled_trigger", clock),
+            an_effect("call", receiver, "/call", reads="form"),
+        ],
+    }
     flow = await platform.flow(definition)
-    schedule = temporal_client.get_schedule_handle(flow_schedule_id(flow["id"], "form"))
+    schedule = temporal_client.get_schedule_handle(flow_schedule_id(str(flow["id"]), "form"))
     starts = f'TaskQueue = "{versioned.settings.task_queue}" AND WorkflowType = "{SCHEDULED_START}"'
 
     async def builds() -> list[str]:
