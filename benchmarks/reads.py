@@ -1,9 +1,10 @@
-"""Reads of flow executions where a million of them are stored."""
+"""Reads and creations of flow executions where a million of them are stored."""
 
 import dataclasses
 import random
 import time
 from datetime import UTC, datetime, timedelta
+from statistics import median
 from uuid import UUID, uuid4
 
 import httpx
@@ -20,11 +21,13 @@ CHUNK = 20_000
 FLOWS = 20
 SAMPLES = 300
 PAGES = 100
+A_PAGE = Bound(at_most=50)
+CREATIONS = 100
 SEED = 7
 
 
 async def measure(platform: Platform) -> list[Figure]:
-    """Fill the store, then read single executions and pages through the API."""
+    """Fill the store, then read single executions and pages, and create some, through the API."""
     flow_ids = [await _flow(platform, number) for number in range(FLOWS)]
     chosen = await _fill(platform, flow_ids)
     plain, numbered = [], []
@@ -33,22 +36,37 @@ async def measure(platform: Platform) -> list[Figure]:
         plain.append(await _timed_ms(platform.api, path, {}))
         numbered.append(await _timed_ms(platform.api, path, {"include_run_number": "true"}))
     extra = [with_number - without for without, with_number in zip(plain, numbered, strict=True)]
-    pages = []
+    pages: list[list[float]] = [[], []]
     for turn in range(PAGES):
-        parameters = {"flow_id": flow_ids[turn % FLOWS], "page_size": "100"}
+        parameters = {"flow_id": flow_ids[turn // 2 % FLOWS], "page_size": "100"}
         if turn % 2:
             parameters["include_run_number"] = "true"
-        pages.append(await _timed_ms(platform.api, "/api/flow-executions", parameters))
+        path = "/api/flow-executions"
+        pages[turn % 2].append(await _timed_ms(platform.api, path, parameters))
+    created = [await _created_ms(platform.api, flow_ids[turn % FLOWS]) for turn in range(CREATIONS)]
     return [
         absolute("read: one of 1,000,000 executions", "ms", plain, Bound(at_most=10)),
         absolute("read: what its run number adds", "ms", extra, Bound(at_most=1)),
-        absolute("read: a page of 100 of 1,000,000", "ms", pages, Bound(at_most=50)),
+        *(
+            absolute(
+                f"read: a page of 100 of 1,000,000{what}, p50", "ms", samples, A_PAGE, of=median
+            )
+            for what, samples in zip(("", " with run numbers"), pages, strict=True)
+        ),
+        absolute("create: beside 1,000,000, p50", "ms", created, Bound(at_most=30), of=median),
     ]
 
 
 async def _timed_ms(api: httpx.AsyncClient, path: str, parameters: dict[str, str]) -> float:
     started = time.perf_counter()
     answer = await api.get(path, params=parameters)
+    answer.raise_for_status()
+    return (time.perf_counter() - started) * 1_000
+
+
+async def _created_ms(api: httpx.AsyncClient, flow_id: str) -> float:
+    started = time.perf_counter()
+    answer = await api.post("/api/flow-executions", json={"flow_id": flow_id, "input": INPUT})
     answer.raise_for_status()
     return (time.perf_counter() - started) * 1_000
 

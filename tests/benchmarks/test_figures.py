@@ -1,6 +1,7 @@
 """What ``make bench`` leaves behind for other programs to read."""
 
 import json
+import statistics
 from pathlib import Path
 
 import pytest
@@ -20,6 +21,13 @@ def test_an_absolute_figure_judges_the_mean() -> None:
 
     assert figure.ours == 11
     assert not figure.met
+
+
+def test_an_absolute_figure_may_judge_the_median() -> None:
+    figure = absolute("page", "ms", [1, 2, 300], Bound(at_most=2), of=statistics.median)
+
+    assert figure.ours == 2
+    assert figure.met
 
 
 @pytest.mark.parametrize(
