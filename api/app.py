@@ -25,11 +25,14 @@ from api.routes import (
     flows,
     health,
     models,
+    organizations,
+    profile,
     task_data,
     task_executions,
     task_executors,
     task_outputs,
     webhooks,
+    worker_groups,
 )
 from api.routing import templates_of
 from api.services import Services
@@ -41,12 +44,15 @@ from operations.executions import Executions
 from operations.file_links import FileLinks
 from operations.files import Files
 from operations.flows import Flows
+from operations.organizations import Organizations
+from operations.profiles import Profiles
 from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
 from operations.triggers import Triggers
 from operations.vault import Vault
 from operations.webhooks import Webhooks
+from operations.worker_groups import WorkerGroups
 from runtime.extensions import load_extensions
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
@@ -66,9 +72,12 @@ from store.executions import ExecutionRepository
 from store.file_contents import GridFSContents
 from store.files import FileRepository
 from store.flows import FlowRepository
+from store.organizations import OrganizationRepository
+from store.people import PersonRepository
 from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
+from store.worker_groups import WorkerGroupRepository
 
 ROUTERS = (
     flows.router,
@@ -81,6 +90,9 @@ ROUTERS = (
     models.router,
     webhooks.router,
     credentials.router,
+    worker_groups.router,
+    organizations.router,
+    profile.router,
     files.of_flows,
     files.router,
     files.contents,
@@ -197,6 +209,8 @@ def _services(
         definitions=definitions,
     )
     accounts = AccountRepository(mongo.database)
+    organizations_stored = OrganizationRepository(mongo.database)
+    people = PersonRepository(mongo.database)
     credentials_stored = CredentialRepository(mongo.database)
     vault = Vault.over(mongo.database, settings.keys())
     sealing = Sealing(vault, credentials_stored)
@@ -228,6 +242,9 @@ def _services(
                 definitions=definitions,
             ),
         ),
+        organizations=Organizations(organizations_stored),
+        profiles=Profiles(people, organizations_stored),
+        worker_groups=WorkerGroups(WorkerGroupRepository(mongo.database), people),
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,

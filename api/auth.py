@@ -4,6 +4,7 @@ from uuid import UUID
 
 from starlette.datastructures import Headers
 
+from api.claims import claimed
 from api.tokens import Claims, TokenVerifier
 from flows.errors import (
     InvalidError,
@@ -63,6 +64,7 @@ class Authenticator:
             user_id=account.id,
             role=Role(account.role),
             kind="service_account",
+            is_limited=organization.is_limited,
         )
 
     async def _by_token(self, method: str, token: str) -> Caller:
@@ -74,7 +76,13 @@ class Authenticator:
         if organization_id is None and method not in _READING_METHODS:
             raise InvalidError("organization id required")
         organization = await self._active_organization(_canonical(organization_id))
-        return Caller(organization_id=organization.id, user_id=user_id, role=role)
+        return Caller(
+            organization_id=organization.id,
+            user_id=user_id,
+            role=role,
+            is_limited=organization.is_limited,
+            claimed=claimed(claims, role),
+        )
 
     async def _active_organization(self, organization_id: str) -> Organization:
         try:

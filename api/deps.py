@@ -10,7 +10,10 @@ from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.files import Files
 from operations.flows import Flows
+from operations.organizations import Organizations
+from operations.profiles import Profiles
 from operations.webhooks import Webhooks
+from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -36,6 +39,18 @@ async def _flows(request: Request) -> Flows:
     return services_of(request).flows
 
 
+async def _organizations(request: Request) -> Organizations:
+    return services_of(request).organizations
+
+
+async def _profiles(request: Request) -> Profiles:
+    return services_of(request).profiles
+
+
+async def _worker_groups(request: Request) -> WorkerGroups:
+    return services_of(request).worker_groups
+
+
 async def _webhooks(request: Request) -> Webhooks:
     return services_of(request).webhooks
 
@@ -53,6 +68,9 @@ CredentialsDep = Annotated[Credentials, Depends(_credentials)]
 ExecutionsDep = Annotated[Executions, Depends(_executions)]
 FilesDep = Annotated[Files, Depends(_files)]
 FlowsDep = Annotated[Flows, Depends(_flows)]
+OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
+ProfilesDep = Annotated[Profiles, Depends(_profiles)]
+WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]

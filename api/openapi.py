@@ -16,6 +16,9 @@ TAGS = [
     {"name": "files", "description": "Documents that flows read."},
     {"name": "webhooks", "description": "Posts from outside that start flows."},
     {"name": "credentials", "description": "Secrets that flows refer to by name."},
+    {"name": "organizations", "description": "Tenants: their settings, and what they may spend."},
+    {"name": "worker-groups", "description": "People to whom work is handed as one."},
+    {"name": "profile", "description": "People about themselves."},
     {"name": "health", "description": "For whoever keeps the process running."},
 ]
 

@@ -10,7 +10,10 @@ from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.files import Files
 from operations.flows import Flows
+from operations.organizations import Organizations
+from operations.profiles import Profiles
 from operations.webhooks import Webhooks
+from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -31,7 +34,10 @@ class Services:
     executions: Executions
     files: Files
     flows: Flows
+    organizations: Organizations
+    profiles: Profiles
     webhooks: Webhooks
+    worker_groups: WorkerGroups
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
     public_url: str | None

@@ -5,6 +5,7 @@ from enum import StrEnum
 from typing import Literal
 
 from flows.errors import ForbiddenError
+from store.people import Claimed
 
 
 class Role(StrEnum):
@@ -41,12 +42,16 @@ class Caller:
         user_id: Id of the person, or of the service account.
         kind: ``user`` for a person, ``service_account`` for the holder of an API key,
             ``integration`` for what a flow's own trigger does.
+        is_limited: Whether the organization limits how many executions run at once, as of now.
+        claimed: What a person's token says about them; None for machines.
     """
 
     organization_id: str
     user_id: str
     role: Role
     kind: Literal["user", "service_account", "integration"] = "user"
+    is_limited: bool = False
+    claimed: Claimed | None = None
 
     @property
     def modified_by(self) -> str:

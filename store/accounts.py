@@ -19,6 +19,7 @@ from store import collections
 from store.clock import now
 from store.faults import guarded
 from store.models import ApiKey, Organization, ServiceAccount
+from store.organizations import organization_record
 from store.values import Database, Document
 
 RANDOM_BYTES = 32
@@ -44,7 +45,7 @@ class AccountRepository:
             upsert=True,
             return_document=ReturnDocument.AFTER,
         )
-        return _organization(document)
+        return organization_record(document)
 
     @guarded
     async def organization(self, organization_id: str) -> Organization:
@@ -56,7 +57,7 @@ class AccountRepository:
         document = await self._organizations.find_one({"_id": organization_id})
         if document is None:
             raise OrganizationNotFoundError("no such organization", organization_id=organization_id)
-        return _organization(document)
+        return organization_record(document)
 
     @guarded
     async def create_service_account(
@@ -135,7 +136,7 @@ class AccountRepository:
         account = document["account"][0]
         if account["organization_id"] != document["organization_id"]:
             return None
-        return _key(document), _account(account), _organization(document["organization"][0])
+        return _key(document), _account(account), organization_record(document["organization"][0])
 
 
 def _join(collection: str, local_field: str, name: str) -> Document:
@@ -174,14 +175,5 @@ def _account(document: Document) -> ServiceAccount:
         name=document["name"],
         is_active=document["is_active"],
         role=document["role"],
-        created_at=document["created_at"],
-    )
-
-
-def _organization(document: Document) -> Organization:
-    return Organization(
-        id=document["_id"],
-        name=document["name"],
-        is_active=document["is_active"],
         created_at=document["created_at"],
     )

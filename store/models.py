@@ -1,5 +1,6 @@
 """What repositories take and return. None of it knows a document, a cursor or an ``_id``."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -192,12 +193,27 @@ class FileRecord:
 
 @dataclass(frozen=True, slots=True)
 class Organization:
-    """A tenant."""
+    """A tenant.
+
+    Attributes:
+        settings: As its administrators left them; what they did not say is absent.
+        execution_limit: How many executions may run at once; None for as many as there are.
+    """
 
     id: str
     name: str
     is_active: bool
     created_at: datetime
+    updated_at: datetime
+    modified_by: str
+    tier: str
+    settings: Mapping[str, JsonValue]
+    execution_limit: int | None
+
+    @property
+    def is_limited(self) -> bool:
+        """Return whether only so many executions may run at once."""
+        return self.execution_limit is not None
 
 
 @dataclass(frozen=True, slots=True)
