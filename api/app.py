@@ -27,6 +27,7 @@ from api.routes import (
     models,
     organizations,
     profile,
+    service_accounts,
     task_data,
     task_executions,
     task_executors,
@@ -44,10 +45,12 @@ from operations.executions import Executions
 from operations.file_links import FileLinks
 from operations.files import Files
 from operations.flows import Flows
+from operations.key_uses import KeyUses
 from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.schedules import Schedules
 from operations.sealing import Sealing
+from operations.service_accounts import ServiceAccounts
 from operations.starting import Starter
 from operations.triggers import Triggers
 from operations.vault import Vault
@@ -75,6 +78,7 @@ from store.flows import FlowRepository
 from store.organizations import OrganizationRepository
 from store.people import PersonRepository
 from store.schedules import ScheduleRepository
+from store.service_accounts import ServiceAccountRepository
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 from store.worker_groups import WorkerGroupRepository
@@ -93,6 +97,7 @@ ROUTERS = (
     worker_groups.router,
     organizations.router,
     profile.router,
+    service_accounts.router,
     files.of_flows,
     files.router,
     files.contents,
@@ -182,7 +187,9 @@ async def _running_services(
             interceptors=tracing.interceptors,
         )
         gateway = Gateway(client, settings.task_queue)
-        services = _services(settings, mongo, gateway, http, metrics)
+        key_uses = KeyUses(ServiceAccountRepository(mongo.database))
+        stack.push_async_callback(key_uses.close)
+        services = _services(settings, mongo, gateway, http, metrics, key_uses)
         for part in (services.mongodb, services.temporal):
             part.start()
             stack.push_async_callback(part.stop)
@@ -195,6 +202,7 @@ def _services(
     gateway: Gateway,
     http: httpx.AsyncClient,
     metrics: Metrics,
+    key_uses: KeyUses,
 ) -> Services:
     flows_stored = FlowRepository(mongo.database)
     executions_stored = ExecutionRepository(mongo.database)
@@ -224,7 +232,7 @@ def _services(
         sealing=sealing,
     )
     return Services(
-        authenticator=Authenticator(accounts, _token_verifier(settings, http)),
+        authenticator=Authenticator(accounts, key_uses, _token_verifier(settings, http)),
         credentials=Credentials(credentials_stored, vault),
         executions=executions,
         files=_files(settings, mongo, flows_stored),
@@ -245,6 +253,7 @@ def _services(
         organizations=Organizations(organizations_stored),
         profiles=Profiles(people, organizations_stored),
         worker_groups=WorkerGroups(WorkerGroupRepository(mongo.database), people),
+        service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,

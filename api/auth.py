@@ -13,6 +13,7 @@ from flows.errors import (
     UserInfoNotFoundError,
 )
 from operations.caller import Caller, Role
+from operations.key_uses import KeyUses
 from store.accounts import AccountRepository
 from store.models import Organization
 
@@ -31,9 +32,12 @@ class Authenticator:
     Source: docs/api.md, "Credentials".
     """
 
-    def __init__(self, accounts: AccountRepository, tokens: TokenVerifier | None) -> None:
+    def __init__(
+        self, accounts: AccountRepository, uses: KeyUses, tokens: TokenVerifier | None
+    ) -> None:
         """Take the store of keys, and a verifier unless bearer tokens are refused altogether."""
         self._accounts = accounts
+        self._uses = uses
         self._tokens = tokens
 
     async def authenticate(self, method: str, headers: Headers) -> Caller:
@@ -59,6 +63,7 @@ class Authenticator:
         key, account, organization = found
         if key.deleted or not account.is_active or not organization.is_active:
             raise UnauthenticatedError("the API key is not valid")
+        self._uses.note(key)
         return Caller(
             organization_id=organization.id,
             user_id=account.id,

@@ -12,6 +12,7 @@ from operations.files import Files
 from operations.flows import Flows
 from operations.organizations import Organizations
 from operations.profiles import Profiles
+from operations.service_accounts import ServiceAccounts
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
@@ -51,6 +52,10 @@ async def _worker_groups(request: Request) -> WorkerGroups:
     return services_of(request).worker_groups
 
 
+async def _service_accounts(request: Request) -> ServiceAccounts:
+    return services_of(request).service_accounts
+
+
 async def _webhooks(request: Request) -> Webhooks:
     return services_of(request).webhooks
 
@@ -71,6 +76,7 @@ FlowsDep = Annotated[Flows, Depends(_flows)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
+ServiceAccountsDep = Annotated[ServiceAccounts, Depends(_service_accounts)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]

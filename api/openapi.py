@@ -19,6 +19,7 @@ TAGS = [
     {"name": "organizations", "description": "Tenants: their settings, and what they may spend."},
     {"name": "worker-groups", "description": "People to whom work is handed as one."},
     {"name": "profile", "description": "People about themselves."},
+    {"name": "service-accounts", "description": "Identities of machines, and their keys."},
     {"name": "health", "description": "For whoever keeps the process running."},
 ]
 

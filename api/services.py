@@ -12,6 +12,7 @@ from operations.files import Files
 from operations.flows import Flows
 from operations.organizations import Organizations
 from operations.profiles import Profiles
+from operations.service_accounts import ServiceAccounts
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
@@ -36,6 +37,7 @@ class Services:
     flows: Flows
     organizations: Organizations
     profiles: Profiles
+    service_accounts: ServiceAccounts
     webhooks: Webhooks
     worker_groups: WorkerGroups
     task_executions: TaskExecutionRepository

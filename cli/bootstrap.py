@@ -68,7 +68,7 @@ async def bootstrapped(
         account = await accounts.create_service_account(
             organization.id, ADMINISTRATOR, role=Role.ORG_ADMIN.value
         )
-        _, token = await accounts.create_key(organization.id, account.id)
+        _, token = await accounts.create_key(organization.id, account.id, "bootstrap")
         return Bootstrapped(organization.id, team_id(organization.id), account.id, token)
     finally:
         mongo.close()

@@ -21,6 +21,8 @@ The category decides what a caller sees; the class says what happened::
     │   ├── CredentialNotFoundError
     │   ├── WorkerGroupNotFoundError
     │   ├── PersonNotFoundError
+    │   ├── ServiceAccountNotFoundError
+    │   ├── ApiKeyNotFoundError
     │   └── StoredFileNotFoundError
     ├── SlowRequestError 408              its body does not come
     ├── ConflictError 409
@@ -178,6 +180,14 @@ class WorkerGroupNotFoundError(NotFoundError):
 
 class PersonNotFoundError(NotFoundError):
     """Nobody by this id was met in the organization, or the caller is no person."""
+
+
+class ServiceAccountNotFoundError(NotFoundError):
+    """No service account has this id in the caller's organization."""
+
+
+class ApiKeyNotFoundError(NotFoundError):
+    """The service account has no such key, or no longer."""
 
 
 class StoredFileNotFoundError(NotFoundError):

@@ -71,3 +71,12 @@ class Caller:
         """
         if not self.role.at_least(role):
             raise ForbiddenError(f"role {self.role.value} may not {action}", role=self.role.value)
+
+    def require_exactly(self, role: Role, action: str) -> None:
+        """Refuse every role but the given one.
+
+        Raises:
+            ForbiddenError: The caller has another role.
+        """
+        if self.role is not role:
+            raise ForbiddenError(f"role {self.role.value} may not {action}", role=self.role.value)

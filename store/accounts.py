@@ -14,14 +14,22 @@ from uuid import uuid4
 
 from pymongo import ReturnDocument
 
-from flows.errors import OrganizationNotFoundError
+from flows.errors import OrganizationNotFoundError, ServiceAccountNotFoundError
 from store import collections
+from store.account_documents import (
+    account_document,
+    api_key,
+    key_document,
+    service_account,
+)
 from store.clock import now
 from store.faults import guarded
 from store.models import ApiKey, Organization, ServiceAccount
 from store.organizations import organization_record
+from store.transactions import in_transaction
 from store.values import Database, Document
 
+SYSTEM = "system"
 RANDOM_BYTES = 32
 VISIBLE_RANDOM_CHARS = 4
 PREFIX_CHARS = 8
@@ -32,6 +40,7 @@ class AccountRepository:
 
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
+        self._client = database.client
         self._organizations: Any = database[collections.ORGANIZATIONS]
         self._accounts: Any = database[collections.SERVICE_ACCOUNTS]
         self._keys: Any = database[collections.API_KEYS]
@@ -61,33 +70,46 @@ class AccountRepository:
 
     @guarded
     async def create_service_account(
-        self, organization_id: str, name: str, *, role: str
+        self,
+        organization_id: str,
+        name: str,
+        *,
+        role: str,
+        description: str | None = None,
+        modified_by: str = SYSTEM,
     ) -> ServiceAccount:
         """Write a new, active service account."""
+        at = now()
         account = ServiceAccount(
             id=str(uuid4()),
             organization_id=organization_id,
             name=name,
+            description=description,
             is_active=True,
             role=role,
-            created_at=now(),
+            created_at=at,
+            updated_at=at,
+            modified_by=modified_by,
         )
-        await self._accounts.insert_one(
-            {
-                "_id": account.id,
-                "organization_id": account.organization_id,
-                "name": account.name,
-                "is_active": account.is_active,
-                "role": account.role,
-                "created_at": account.created_at,
-            }
-        )
+        await self._accounts.insert_one(account_document(account))
         return account
 
     @guarded
-    async def create_key(self, organization_id: str, service_account_id: str) -> tuple[ApiKey, str]:
-        """Write a new key of a service account; the token is returned here and never again."""
-        random = secrets.token_urlsafe(RANDOM_BYTES)
+    async def create_key(
+        self,
+        organization_id: str,
+        service_account_id: str,
+        name: str = "key",
+        *,
+        description: str | None = None,
+        modified_by: str = SYSTEM,
+    ) -> tuple[ApiKey, str]:
+        """Write a new key of a service account; the token is returned here and never again.
+
+        Raises:
+            ServiceAccountNotFoundError: None of this id in the organization.
+        """
+        at, random = now(), secrets.token_urlsafe(RANDOM_BYTES)
         prefix = "_".join(
             ("saf_org", organization_id[:PREFIX_CHARS], service_account_id[:PREFIX_CHARS])
         )
@@ -95,22 +117,33 @@ class AccountRepository:
         key = ApiKey(
             id=str(uuid4()),
             organization_id=organization_id,
+            user_id=None,
             service_account_id=service_account_id,
+            name=name,
+            description=description,
             token_prefix=f"{prefix}_{random[:VISIBLE_RANDOM_CHARS]}",
             token_hash=_hash(token),
-            created_at=now(),
+            created_at=at,
+            updated_at=at,
+            modified_by=modified_by,
         )
-        await self._keys.insert_one(
-            {
-                "_id": key.id,
-                "organization_id": key.organization_id,
-                "service_account_id": key.service_account_id,
-                "token_prefix": key.token_prefix,
-                "token_hash": key.token_hash,
-                "created_at": key.created_at,
-                "deleted": False,
-            }
-        )
+
+        async def transact(session: Any) -> bool:
+            # Counting makes this collide with a deletion, which so never leaves a key behind.
+            counted = await self._accounts.update_one(
+                {"_id": service_account_id, "organization_id": organization_id},
+                {"$inc": {"keys_made": 1}},
+                session=session,
+            )
+            if not counted.matched_count:
+                return False
+            await self._keys.insert_one(key_document(key), session=session)
+            return True
+
+        if not await in_transaction(self._client, transact):
+            raise ServiceAccountNotFoundError(
+                "no such service account", service_account_id=service_account_id
+            )
         return key, token
 
     @guarded
@@ -136,7 +169,11 @@ class AccountRepository:
         account = document["account"][0]
         if account["organization_id"] != document["organization_id"]:
             return None
-        return _key(document), _account(account), organization_record(document["organization"][0])
+        return (
+            api_key(document),
+            service_account(account),
+            organization_record(document["organization"][0]),
+        )
 
 
 def _join(collection: str, local_field: str, name: str) -> Document:
@@ -154,26 +191,3 @@ def _join(collection: str, local_field: str, name: str) -> Document:
 def _hash(token: str) -> bytes:
     """Return what is stored of a token."""
     return sha256(token.encode()).digest()
-
-
-def _key(document: Document) -> ApiKey:
-    return ApiKey(
-        id=document["_id"],
-        organization_id=document["organization_id"],
-        service_account_id=document["service_account_id"],
-        token_prefix=document["token_prefix"],
-        token_hash=document["token_hash"],
-        created_at=document["created_at"],
-        deleted=document["deleted"],
-    )
-
-
-def _account(document: Document) -> ServiceAccount:
-    return ServiceAccount(
-        id=document["_id"],
-        organization_id=document["organization_id"],
-        name=document["name"],
-        is_active=document["is_active"],
-        role=document["role"],
-        created_at=document["created_at"],
-    )

@@ -33,6 +33,8 @@ ROWS_OPEN = "open_by_execution"
 OUTPUTS_BY_CREATED = "live_by_created"
 OUTPUTS_BY_EXECUTION = "live_by_execution"
 OUTPUTS_BY_VERSION = "live_by_flow_version_created"
+ACCOUNTS_BY_CREATED = "by_created"
+KEYS_BY_CREATED = "kept_by_account_created"
 FLOWS_BY_NAME = "unique_name"
 FLOWS_BY_CREATED = "live_by_created"
 FLOWS_BY_UPDATED = "live_by_updated"
@@ -174,10 +176,18 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index("unique_name", "organization_id", "name", unique=True),
         _index("by_member", "organization_id", "members.user_id"),
     ],
-    collections.SERVICE_ACCOUNTS: [_index("by_name", "organization_id", "name")],
+    collections.SERVICE_ACCOUNTS: [
+        _index("by_name", "organization_id", "name"),
+        _index(ACCOUNTS_BY_CREATED, "organization_id", "-created_at", "-_id"),
+    ],
     collections.API_KEYS: [
         _index("unique_hash", "token_hash", unique=True),
         _index("by_account", "organization_id", "service_account_id"),
+        _index(
+            KEYS_BY_CREATED,
+            *("organization_id", "service_account_id", "-created_at", "-_id"),
+            only=_KEPT,
+        ),
     ],
 }
 

@@ -216,28 +216,48 @@ class Organization:
         return self.execution_limit is not None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceAccount:
-    """A machine identity of an organization."""
+    """A machine identity of an organization.
+
+    Attributes:
+        is_active: Only then do its keys authenticate.
+        role: What its keys allow.
+    """
 
     id: str
     organization_id: str
     name: str
+    description: str | None
     is_active: bool
     role: str
     created_at: datetime
+    updated_at: datetime
+    modified_by: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """A key of a service account; the token itself is never kept."""
+    """A key of a service account or of a person; the token itself is never kept.
+
+    Attributes:
+        user_id: Whose it is, if a person's; then there is no service account.
+        token_prefix: The beginning of the token, by which people tell keys apart.
+        last_used_at: To about a minute; None until it was used.
+    """
 
     id: str
     organization_id: str
-    service_account_id: str
+    user_id: str | None
+    service_account_id: str | None
+    name: str
+    description: str | None
     token_prefix: str
     token_hash: bytes
     created_at: datetime
+    updated_at: datetime
+    modified_by: str
+    last_used_at: datetime | None = None
     deleted: bool = False
 
 

@@ -68,4 +68,8 @@ AnInstant = Annotated[datetime, AfterValidator(in_utc)]
 AnIndex = Annotated[int, Field(ge=0), AfterValidator(within_reach)]
 
 PageNumber = Annotated[int, Query(ge=1, le=10_000, description="Counted from 1.")]
+Offset = Annotated[
+    int, Query(ge=0, description="How many to leave out."), AfterValidator(within_reach)
+]
+Limit = Annotated[int, Query(ge=1, le=1_000, description="How many at most.")]
 SortDirection = Annotated[str | None, Query(pattern="^(asc|desc)$")]

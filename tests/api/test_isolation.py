@@ -21,6 +21,8 @@ COLLECTIONS = (
     "task_executions",
     "task_outputs",
     "credentials",
+    "service_accounts",
+    "api_keys",
     "files",
 )
 
@@ -71,6 +73,15 @@ ATTEMPTS = [
     Attempt("GET", "/api/integrations/credentials/{credential}", 404),
     Attempt("PATCH", "/api/integrations/credentials/{credential}", 404, {"value": "taken over"}),
     Attempt("DELETE", "/api/integrations/credentials/{credential}", 404),
+    Attempt("GET", "/api/service-accounts/{account}", 404),
+    Attempt("PATCH", "/api/service-accounts/{account}", 404, {"role": "org_admin"}),
+    Attempt("DELETE", "/api/service-accounts/{account}", 404),
+    Attempt("POST", "/api/service-accounts/{account}/activate", 404),
+    Attempt("POST", "/api/service-accounts/{account}/deactivate", 404),
+    Attempt("GET", "/api/service-accounts/{account}/api-keys", 404),
+    Attempt("POST", "/api/service-accounts/{account}/api-keys", 404, {"name": "taken over"}),
+    Attempt("PATCH", "/api/service-accounts/{account}/api-keys/{key}", 404, {"name": "mine"}),
+    Attempt("DELETE", "/api/service-accounts/{account}/api-keys/{key}", 404),
     Attempt("POST", "/api/flows/{flow}/upload-url", 404),
     Attempt("GET", "/api/flows/{flow}/files", 404),
     Attempt("POST", "/api/flows/download-url", 404, {"file_key": "{file}"}),
@@ -91,6 +102,8 @@ UNADDRESSED = {
     "GET /api/integrations/credentials",
     "POST /api/integrations/credentials",
     "GET /api/integrations/credentials/events",
+    "GET /api/service-accounts",
+    "POST /api/service-accounts",
     "GET /api/files/content",  # for whoever has a link; tests/api/test_files.py
     "PUT /api/files/content",
     "POST /api/webhooks/{}/{}",  # for anybody; tests/api/test_webhooks.py
@@ -108,7 +121,12 @@ async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
     credential = await owner.client.post(
         "/api/integrations/credentials", json={"name": "key", "value": "a value"}
     )
+    accounts = "/api/service-accounts"
+    account = (await owner.client.post(accounts, json={"name": "robot"})).json()["id"]
+    key = await owner.client.post(f"{accounts}/{account}/api-keys", json={"name": "key"})
     return owner, {
+        "account": account,
+        "key": key.json()["id"],
         "credential": credential.json()["id"],
         "flow": str(shown["flow_id"]),
         "execution": execution.id,
@@ -119,10 +137,10 @@ async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
 
 
 async def stored(api: Api, organization_id: str) -> dict[str, list[Mapping[str, Any]]]:
-    """Return every document of an organization."""
+    """Return every document of an organization, but for when its own keys were used."""
+    wanted, left_out = {"organization_id": organization_id}, {"last_used_at": 0}
     return {
-        name: await api.database[name].find({"organization_id": organization_id}).to_list(None)
-        for name in COLLECTIONS
+        name: await api.database[name].find(wanted, left_out).to_list(None) for name in COLLECTIONS
     }
 
 
@@ -133,6 +151,7 @@ async def test_what_is_foreign_is_refused_and_nothing_changes(
     owner, ids = owned
     intruder = await working_api.organization()
     before = await stored(working_api, owner.organization_id)
+    own = await stored(working_api, intruder.organization_id)
 
     response = await intruder.client.request(
         attempt.method,
@@ -144,7 +163,7 @@ async def test_what_is_foreign_is_refused_and_nothing_changes(
     assert response.status_code == attempt.status
     assert response.json()["error"]["code"] == {403: "forbidden", 404: "not_found"}[attempt.status]
     assert await stored(working_api, owner.organization_id) == before
-    assert all(not rows for rows in (await stored(working_api, intruder.organization_id)).values())
+    assert await stored(working_api, intruder.organization_id) == own
 
 
 def _filled(body: JsonValue, ids: Mapping[str, str]) -> JsonValue:

@@ -15,6 +15,7 @@ from store.flows import FlowRepository
 from store.models import ExecutionQuery, ExecutionStatus
 from store.people import PersonRepository
 from store.secrets import SecretRepository
+from store.service_accounts import ServiceAccountRepository
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 from store.worker_groups import WorkerGroupRepository
@@ -27,6 +28,7 @@ REPOSITORIES = (
     FlowRepository,
     PersonRepository,
     SecretRepository,
+    ServiceAccountRepository,
     TaskExecutionRepository,
     TaskOutputRepository,
     WorkerGroupRepository,
@@ -42,6 +44,7 @@ UNTENANTED = {
     "FlowRepository.create": "the record names its organization",
     "FlowRepository.organization_of": "a post to a webhook comes without a caller",
     "WorkerGroupRepository.create": "the record names its organization",
+    "ServiceAccountRepository.note_uses": "keys that were let in; nothing of them is given",
 }
 
 
