@@ -22,6 +22,7 @@ from api.routes import (
     files,
     flow_executions,
     flow_versions,
+    flow_words,
     flows,
     health,
     models,
@@ -32,6 +33,7 @@ from api.routes import (
     task_executions,
     task_executors,
     task_outputs,
+    task_tags,
     webhooks,
     worker_groups,
 )
@@ -44,14 +46,17 @@ from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.file_links import FileLinks
 from operations.files import Files
+from operations.flow_words import FlowWords
 from operations.flows import Flows
 from operations.key_uses import KeyUses
 from operations.organizations import Organizations
+from operations.pinned import PinnedDefinitions
 from operations.profiles import Profiles
 from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.service_accounts import ServiceAccounts
 from operations.starting import Starter
+from operations.task_tags import TaskTags
 from operations.triggers import Triggers
 from operations.vault import Vault
 from operations.webhooks import Webhooks
@@ -79,16 +84,20 @@ from store.organizations import OrganizationRepository
 from store.people import PersonRepository
 from store.schedules import ScheduleRepository
 from store.service_accounts import ServiceAccountRepository
+from store.tallies import Tallies
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
+from store.task_tags import TaskTagRepository
 from store.worker_groups import WorkerGroupRepository
 
 ROUTERS = (
     flows.router,
     flow_versions.router,
+    flow_words.router,
     flow_executions.router,
     task_executions.router,
     task_outputs.router,
+    task_tags.router,
     task_executors.router,
     task_data.router,
     models.router,
@@ -236,6 +245,7 @@ def _services(
         credentials=Credentials(credentials_stored, vault),
         executions=executions,
         files=_files(settings, mongo, flows_stored),
+        flow_words=FlowWords(flows_stored, Tallies(mongo.database)),
         flows=Flows(
             flows=flows_stored,
             task_outputs=task_outputs_stored,
@@ -257,6 +267,11 @@ def _services(
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
+        task_tags=TaskTags(
+            executions_stored,
+            TaskTagRepository(mongo.database),
+            PinnedDefinitions(flows_stored, definitions),
+        ),
         public_url=settings.public_url,
         models=settings.llm_models if settings.llm_base_url else (),
         mongodb=_mongodb(mongo),

@@ -9,10 +9,12 @@ from operations.caller import Caller
 from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.files import Files
+from operations.flow_words import FlowWords
 from operations.flows import Flows
 from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
+from operations.task_tags import TaskTags
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
@@ -56,6 +58,14 @@ async def _service_accounts(request: Request) -> ServiceAccounts:
     return services_of(request).service_accounts
 
 
+async def _flow_words(request: Request) -> FlowWords:
+    return services_of(request).flow_words
+
+
+async def _task_tags(request: Request) -> TaskTags:
+    return services_of(request).task_tags
+
+
 async def _webhooks(request: Request) -> Webhooks:
     return services_of(request).webhooks
 
@@ -72,6 +82,7 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 CredentialsDep = Annotated[Credentials, Depends(_credentials)]
 ExecutionsDep = Annotated[Executions, Depends(_executions)]
 FilesDep = Annotated[Files, Depends(_files)]
+FlowWordsDep = Annotated[FlowWords, Depends(_flow_words)]
 FlowsDep = Annotated[Flows, Depends(_flows)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
@@ -79,4 +90,5 @@ WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
 ServiceAccountsDep = Annotated[ServiceAccounts, Depends(_service_accounts)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]
+TaskTagsDep = Annotated[TaskTags, Depends(_task_tags)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]

@@ -11,6 +11,7 @@ TAGS = [
     {"name": "flow-executions", "description": "Runs of flows."},
     {"name": "task-executions", "description": "Attempts of tasks."},
     {"name": "task-outputs", "description": "Results of tasks."},
+    {"name": "task-tags", "description": "What was noted about tasks of executions."},
     {"name": "task-executors", "description": "What tasks can do."},
     {"name": "task-data", "description": "What tasks of a definition yield, take and offer."},
     {"name": "files", "description": "Documents that flows read."},

@@ -9,10 +9,12 @@ from api.readiness import OutsidePart
 from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.files import Files
+from operations.flow_words import FlowWords
 from operations.flows import Flows
 from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
+from operations.task_tags import TaskTags
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
@@ -34,6 +36,7 @@ class Services:
     credentials: Credentials
     executions: Executions
     files: Files
+    flow_words: FlowWords
     flows: Flows
     organizations: Organizations
     profiles: Profiles
@@ -42,6 +45,7 @@ class Services:
     worker_groups: WorkerGroups
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
+    task_tags: TaskTags
     public_url: str | None
     models: tuple[str, ...]
     mongodb: OutsidePart

@@ -22,7 +22,9 @@ from store import collections
 from store.clock import now
 from store.documents import EXECUTION_VALUES, execution_document, execution_record
 from store.group_commit import GroupCommit
+from store.metadata import metadata_of, metadata_words
 from store.models import ExecutionRecord
+from store.tallies import Tallies, Word
 from store.transactions import in_transaction
 from store.values import Database, Document, Values
 
@@ -49,6 +51,7 @@ class Creation:
         self._counters: Any = database[collections.FLOW_COUNTERS]
         self._keys: Any = database[collections.IDEMPOTENCY_KEYS]
         self._values = values
+        self._tallies = Tallies(database)
         self._group: GroupCommit[_Request, ExecutionRecord] = GroupCommit(
             self._flush, max_batch=MAX_BATCH
         )
@@ -126,6 +129,7 @@ class Creation:
                 await self._keys.delete_one(expired, session=session)
                 await self._keys.insert_one(key, session=session)
             await self._executions.insert_many(drafts, session=session)
+            await self._count_metadata(drafts, session)
             return numbers
 
         numbers = await in_transaction(self._client, transact)
@@ -138,7 +142,20 @@ class Creation:
         """Return the document, its large values moved out."""
         document = execution_document(record)
         document["input"] = await self._values.put(record.id, document["input"])
+        metadata = metadata_of(record.input)
+        if metadata:
+            document["metadata"] = metadata
         return document
+
+    async def _count_metadata(
+        self, drafts: Sequence[Document], session: AsyncIOMotorClientSession
+    ) -> None:
+        """Count what executions are described by."""
+        words: dict[str, list[Word]] = {}
+        for draft in drafts:
+            words.setdefault(draft["organization_id"], []).extend(metadata_words(draft))
+        for organization_id, counted in words.items():
+            await self._tallies.count(organization_id, counted, 1, session)
 
     async def _take_numbers(
         self, records: Sequence[ExecutionRecord], session: AsyncIOMotorClientSession

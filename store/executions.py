@@ -15,10 +15,13 @@ from store.execution_lists import list_executions
 from store.faults import guarded
 from store.indexes import EXECUTIONS_OPEN
 from store.leftovers import Leftovers
+from store.metadata import metadata_words
 from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, ProcessingStatus
 from store.rows import REPORTED, SYSTEM
 from store.starts import Start, Starts
 from store.status import ACTIVE, sources
+from store.tag_words import TagWords
+from store.tallies import Tallies
 from store.transactions import in_transaction
 from store.values import Database, Document, Values
 
@@ -40,6 +43,8 @@ class ExecutionRepository:
         self._creation = Creation(database, self._values)
         self._starts = Starts(database, self._values)
         self._task_executions: Any = database[collections.TASK_EXECUTIONS]
+        self._tallies = Tallies(database)
+        self._tag_words = TagWords(database)
 
     @guarded
     async def create(
@@ -261,13 +266,15 @@ class ExecutionRepository:
         async def transact(session: Any) -> bool:
             before = await self._executions.find_one_and_update(
                 {**place, "status": _NOT_DELETED},
-                {"$set": fields},
-                projection={"flow_id": 1, "flow_version": 1},
+                {"$set": fields, "$unset": {"tags": ""}},
+                projection={"flow_id": 1, "flow_version": 1, "metadata": 1},
                 session=session,
             )
             if before is not None:
                 gone = {"live": -1, f"versions.{before['flow_version']}": -1}
                 await self._count(before, gone, session)
+                await self._tallies.count(organization_id, metadata_words(before), -1, session)
+                await self._tag_words.forget(organization_id, flow_execution_id, session)
             return before is not None
 
         if not await in_transaction(self._client, transact):

@@ -1,18 +1,16 @@
 """Lists of flows and of versions, read from indexes that match their sort."""
 
-import re
 from datetime import timedelta
 from typing import Any
 
-from flows.errors import InvalidError
 from store import collections, indexes
 from store.clock import now
 from store.documents import FLOW_VALUES, VERSION_VALUES, flow_record
 from store.models import FlowQuery, FlowRecord, Page
+from store.search import containing
 from store.values import Database, Document, Values
 
 CLEANABLE_AFTER = timedelta(days=30)
-MAX_SEARCH_CHARS = 1_000
 
 _HINTS = {
     "created_at": indexes.FLOWS_BY_CREATED,
@@ -76,7 +74,7 @@ class FlowLists:
             wanted["is_favourite"] = True
             hint = indexes.VERSIONS_FAVOURITE
         if search:
-            wanted["name"] = _containing(search)
+            wanted["name"] = containing(search)
         cursor = (
             self._versions.find(wanted, {"definition": 0})
             .sort("version", -1)
@@ -99,7 +97,7 @@ def flow_criteria(organization_id: str, query: FlowQuery) -> Document:
     """Return the filter of a list of flows."""
     wanted: Document = {"organization_id": organization_id, "deleted": False}
     if query.search:
-        wanted["display_name"] = _containing(query.search)
+        wanted["display_name"] = containing(query.search)
     if query.created_by is not None:
         wanted["created_by"] = query.created_by
     if query.is_cleanable:
@@ -109,14 +107,3 @@ def flow_criteria(organization_id: str, query: FlowQuery) -> Document:
     if tags:
         wanted["$and"] = tags
     return wanted
-
-
-def _containing(text: str) -> re.Pattern[str]:
-    """Return a pattern for values that contain a text, whatever its case.
-
-    Raises:
-        InvalidError: The text is longer than MongoDB could search for.
-    """
-    if len(text) > MAX_SEARCH_CHARS:
-        raise InvalidError(f"search is longer than {MAX_SEARCH_CHARS} characters")
-    return re.compile(re.escape(text), re.IGNORECASE)

@@ -35,6 +35,9 @@ OUTPUTS_BY_EXECUTION = "live_by_execution"
 OUTPUTS_BY_VERSION = "live_by_flow_version_created"
 ACCOUNTS_BY_CREATED = "by_created"
 KEYS_BY_CREATED = "kept_by_account_created"
+TAGS_BY_EXECUTION = "active_by_execution_created"
+TALLIES_BY_WORD = "counted_by_flow_created"
+STATUSES_BY_TASK = "by_execution_task_created"
 FLOWS_BY_NAME = "unique_name"
 FLOWS_BY_CREATED = "live_by_created"
 FLOWS_BY_UPDATED = "live_by_updated"
@@ -131,6 +134,24 @@ INDEXES: dict[str, list[IndexModel]] = {
             *("organization_id", "flow_id", "flow_version", "-created_at", "-_id"),
             only=_LIVE,
         ),
+    ],
+    collections.TASK_STATUSES: [
+        _index(STATUSES_BY_TASK, "organization_id", "execution_id", "task_name", "-created_at")
+    ],
+    collections.TASK_TAGS: [
+        _index(
+            TAGS_BY_EXECUTION,
+            *("organization_id", "execution_id", "task_name", "created_at", "_id"),
+            only={"status": "active"},
+        )
+    ],
+    collections.TAG_WORDS: [_index("by_execution", "execution_id")],
+    collections.FLOW_TALLIES: [
+        _index(
+            TALLIES_BY_WORD,
+            *("organization_id", "flow_id", "kind", "scope", "-created_at", "-_id"),
+            only={"count": {"$gt": 0}},
+        )
     ],
     collections.FLOWS: [
         _index(FLOWS_BY_NAME, "organization_id", "display_name", only=_KEPT, unique=True),

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from api.deps import CallerDep, TaskExecutionsDep
+from api.deps import CallerDep, TaskExecutionsDep, TaskTagsDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.errors import refusals
@@ -30,6 +30,7 @@ router = APIRouter(
 async def list_task_executions(
     caller: CallerDep,
     task_executions: TaskExecutionsDep,
+    task_tags: TaskTagsDep,
     flow_execution_id: AUuid | None = None,
     task_name: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
     task_execution_idx: AnIndex | None = None,
@@ -48,7 +49,8 @@ async def list_task_executions(
         limit=limit,
         after=after,
     )
-    return reply(task_execution_list(records))
+    tags = await task_tags.of_executions(caller, (each.flow_execution_id for each in records))
+    return reply(task_execution_list(records, tags))
 
 
 @router.get(

@@ -1,6 +1,6 @@
 """Task executions as callers see them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import JsonValue
@@ -8,7 +8,9 @@ from typing_extensions import TypedDict
 
 from api.schemas.parameters import AUuid
 from api.schemas.statuses import StaleStatus, TaskExecutionEditedStatus, status_word
+from api.schemas.task_tags import FlowTaskTagAPI, task_tag_views
 from store.models import ProcessingStatus, TaskExecutionRecord
+from store.task_tags import TaskTag
 
 
 class TaskExecutionAPI(TypedDict):
@@ -41,7 +43,7 @@ class TaskExecutionAPI(TypedDict):
 class TaskExecutionWithTagsAPI(TaskExecutionAPI):
     """A task execution with the tags of its task."""
 
-    tags: list[dict[str, JsonValue]]
+    tags: list[FlowTaskTagAPI]
 
 
 class ListTaskExecutionsResponse(TypedDict):
@@ -75,6 +77,20 @@ def task_execution_view(record: TaskExecutionRecord) -> TaskExecutionAPI:
     }
 
 
-def task_execution_list(records: Iterable[TaskExecutionRecord]) -> ListTaskExecutionsResponse:
-    """Return task executions with their tags."""
-    return {"task_executions": [{**task_execution_view(record), "tags": []} for record in records]}
+def task_execution_list(
+    records: Iterable[TaskExecutionRecord], tags: Mapping[tuple[str, str], Sequence[TaskTag]]
+) -> ListTaskExecutionsResponse:
+    """Return task executions with the tags of their tasks.
+
+    Args:
+        tags: By execution and task.
+    """
+    return {
+        "task_executions": [
+            {
+                **task_execution_view(record),
+                "tags": task_tag_views(tags.get((record.flow_execution_id, record.task_name), ())),
+            }
+            for record in records
+        ]
+    }

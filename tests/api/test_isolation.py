@@ -20,6 +20,9 @@ COLLECTIONS = (
     "flow_executions",
     "task_executions",
     "task_outputs",
+    "task_tags",
+    "tag_words",
+    "flow_tallies",
     "credentials",
     "service_accounts",
     "api_keys",
@@ -70,6 +73,26 @@ ATTEMPTS = [
     ),
     Attempt("GET", "/api/task-executions/{task_execution}", 404),
     Attempt("GET", "/api/task-outputs/{task_output}", 404),
+    Attempt("GET", "/api/flows/{flow}/tags", 403),
+    Attempt("GET", "/api/flows/{flow}/metadata/keys", 403),
+    Attempt("GET", "/api/flows/{flow}/metadata/values", 403, parameters={"key": "k"}),
+    Attempt("GET", "/api/task-tags", 404, parameters={"flow_execution_id": "{execution}"}),
+    Attempt(
+        "PATCH",
+        "/api/task-tags",
+        404,
+        {
+            "tags": [
+                {
+                    "operation": "add",
+                    "flow_execution_id": "{execution}",
+                    "task_name": "a",
+                    "tag": "theirs",
+                    "tag_type": "intruder",
+                }
+            ]
+        },
+    ),
     Attempt("GET", "/api/integrations/credentials/{credential}", 404),
     Attempt("PATCH", "/api/integrations/credentials/{credential}", 404, {"value": "taken over"}),
     Attempt("DELETE", "/api/integrations/credentials/{credential}", 404),
@@ -167,13 +190,16 @@ async def test_what_is_foreign_is_refused_and_nothing_changes(
 
 
 def _filled(body: JsonValue, ids: Mapping[str, str]) -> JsonValue:
-    if not isinstance(body, dict):
-        return body
     names = {f"{{{name}}}": value for name, value in ids.items()}
-    return {
-        key: names.get(value, value) if isinstance(value, str) else value
-        for key, value in body.items()
-    }
+    match body:
+        case dict():
+            return {key: _filled(value, ids) for key, value in body.items()}
+        case list():
+            return [_filled(value, ids) for value in body]
+        case str():
+            return names.get(body, body)
+        case _:
+            return body
 
 
 async def test_lists_show_nothing_that_is_foreign(

@@ -12,9 +12,17 @@ from flows.errors import FlowExecutionNotFoundError
 from store.documents import execution_document
 from store.execution_lists import criteria, hint
 from store.flow_lists import flow_criteria, flow_hint
-from store.indexes import EXECUTIONS_OPEN, OUTPUTS_BY_CREATED, OUTPUTS_BY_VERSION
+from store.indexes import (
+    EXECUTIONS_OPEN,
+    OUTPUTS_BY_CREATED,
+    OUTPUTS_BY_VERSION,
+    TAGS_BY_EXECUTION,
+    TALLIES_BY_WORD,
+)
 from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, FlowQuery
+from store.tallies import Kind, Tallies, tally_criteria
 from store.task_executions import row_criteria
+from store.task_tags import TagChange, TaskTagRepository, tag_criteria
 from tests.support.stores import AUTHOR, ORGANIZATION, Running, Stores, an_execution
 
 DAWN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -256,6 +264,24 @@ async def test_no_other_list_sorts_or_scans(stores: Stores, run: Running) -> Non
         plan = await stages(stores.database, name, wanted, sort, index)
 
         assert not {"SORT", "COLLSCAN"} & set(plan["stages"]), index
+
+
+async def test_no_list_of_tags_and_words_sorts_or_scans(stores: Stores, run: Running) -> None:
+    tags, tallies = TaskTagRepository(stores.database), Tallies(stores.database)
+    changes = [TagChange("add", run.id, task, "new", "state") for task in ("t", "u")]
+    await tags.change(ORGANIZATION, changes, AUTHOR)
+    wanted_tags, by_task = tag_criteria(ORGANIZATION, [run.id])
+    wanted_words = tally_criteria(ORGANIZATION, "flow", Kind.TAG, "t")
+    by_age = [("created_at", -1), ("_id", -1)]
+    for name, wanted, sort, index in (
+        ("task_tags", wanted_tags, by_task, TAGS_BY_EXECUTION),
+        ("flow_tallies", wanted_words, by_age, TALLIES_BY_WORD),
+    ):
+        plan = await stages(stores.database, name, wanted, sort, index)
+
+        assert not {"SORT", "COLLSCAN"} & set(plan["stages"]), index
+        assert plan["read"] == plan["returned"] > 0
+    assert await tallies.distinct(ORGANIZATION, "flow", Kind.TAG) == ["state:new"]
 
 
 async def test_seeds_are_the_last_completed_attempts_with_a_fingerprint(run: Running) -> None:
