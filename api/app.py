@@ -41,6 +41,7 @@ from api.routing import templates_of
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
 from flows.errors import StartUpError, StoreUnavailableError
+from operations.background import Background
 from operations.credentials import Credentials
 from operations.definitions import Definitions
 from operations.executions import Executions
@@ -198,7 +199,9 @@ async def _running_services(
         gateway = Gateway(client, settings.task_queue)
         key_uses = KeyUses(ServiceAccountRepository(mongo.database))
         stack.push_async_callback(key_uses.close)
-        services = _services(settings, mongo, gateway, http, metrics, key_uses)
+        background = Background()
+        stack.push_async_callback(background.drain)
+        services = _services(settings, mongo, gateway, http, metrics, key_uses, background)
         for part in (services.mongodb, services.temporal):
             part.start()
             stack.push_async_callback(part.stop)
@@ -212,6 +215,7 @@ def _services(
     http: httpx.AsyncClient,
     metrics: Metrics,
     key_uses: KeyUses,
+    background: Background,
 ) -> Services:
     flows_stored = FlowRepository(mongo.database)
     executions_stored = ExecutionRepository(mongo.database)
@@ -224,6 +228,7 @@ def _services(
         task_executions=task_executions_stored,
         gateway=gateway,
         definitions=definitions,
+        background=background,
     )
     accounts = AccountRepository(mongo.database)
     organizations_stored = OrganizationRepository(mongo.database)

@@ -2,12 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from contracts.messages import FlowExecutionStart, Seed
 from contracts.names import flow_workflow_id
 from flows.errors import UnavailableError
 from flows.inputs import completed_input
+from operations.background import Background
 from operations.definitions import Definitions
 from runtime.gateway import Gateway
 from store.clock import now
@@ -34,8 +36,15 @@ class Starter:
         task_executions: TaskExecutionRepository,
         gateway: Gateway,
         definitions: Definitions,
+        background: Background | None = None,
     ) -> None:
-        """Borrow everything."""
+        """Borrow everything.
+
+        Args:
+            background: Where executions are stamped after somebody who waits got the answer; None
+                where nobody waits.
+        """
+        self._background = background
         self._flows = flows
         self._executions = executions
         self._task_executions = task_executions
@@ -59,6 +68,28 @@ class Starter:
             UnavailableError: Temporal or the store does not answer; nothing is lost, call again.
         """
         run_id = await self._gateway.start(await self._message(record, known))
+        return await self._stamp(record, run_id)
+
+    async def try_start(self, record: ExecutionRecord, known: FlowRecord | None = None) -> None:
+        """End older generations and start the current one; what fails is left to the reconciler.
+
+        That it was started is stamped in the background, if there is one: a record without its
+        stamp is looked at by the reconciler, and starting it again does nothing.
+        """
+        with _left_to_the_reconciler(record):
+            await self.end_older_generations(record)
+            run_id = await self._gateway.start(await self._message(record, known))
+            if self._background is None:
+                await self._stamp(record, run_id)
+            else:
+                self._background.do(self._try_stamp(record, run_id))
+
+    async def _try_stamp(self, record: ExecutionRecord, run_id: str | None) -> None:
+        with _left_to_the_reconciler(record):
+            await self._stamp(record, run_id)
+
+    async def _stamp(self, record: ExecutionRecord, run_id: str | None) -> bool:
+        """Stamp a generation as started, or end it again; return whether it is still wanted."""
         is_wanted = await self._executions.mark_started(
             record.organization_id, record.id, record.generation, run_id, now()
         )
@@ -67,21 +98,6 @@ class Starter:
                 flow_workflow_id(record.id, record.generation), NOT_WANTED
             )
         return is_wanted
-
-    async def try_start(self, record: ExecutionRecord, known: FlowRecord | None = None) -> None:
-        """End older generations and start the current one; what fails is left to the reconciler."""
-        try:
-            await self.end_older_generations(record)
-            await self.start(record, known)
-        except UnavailableError as error:
-            logger.warning(
-                "execution recorded but not started yet; the reconciler will start it",
-                extra={
-                    "flow_execution_id": record.id,
-                    "generation": record.generation,
-                    "reason": error.message,
-                },
-            )
 
     async def end_older_generations(self, record: ExecutionRecord) -> None:
         """Terminate every workflow of an earlier generation that may still run."""
@@ -122,4 +138,20 @@ class Starter:
             input=completed_input(definition, record.input_task_name, record.input),
             input_task_name=record.input_task_name,
             seeds=list(seeds),
+        )
+
+
+@contextmanager
+def _left_to_the_reconciler(record: ExecutionRecord) -> Iterator[None]:
+    """Say that a store or Temporal did not answer, and go on."""
+    try:
+        yield
+    except UnavailableError as error:
+        logger.warning(
+            "execution recorded but not started yet; the reconciler will start it",
+            extra={
+                "flow_execution_id": record.id,
+                "generation": record.generation,
+                "reason": error.message,
+            },
         )

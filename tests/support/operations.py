@@ -13,6 +13,7 @@ from temporalio.client import Client
 from contracts.messages import ReconcileCall
 from contracts.names import flow_workflow_id
 from operations.aftermath import Aftermath
+from operations.background import Background
 from operations.caller import Caller, Role
 from operations.definitions import Definitions
 from operations.executions import Executions
@@ -110,6 +111,7 @@ async def operations_on(
     client: Client,
     task_queue: str,
     keys: Sequence[str] = (ENCRYPTION_KEY,),
+    background: Background | None = None,
 ) -> Operations:
     """Build the use cases on a database and a Temporal client."""
     credentials = CredentialRepository(database)
@@ -127,6 +129,7 @@ async def operations_on(
         task_executions=TaskExecutionRepository(database),
         gateway=gateway,
         definitions=definitions,
+        background=background,
     )
     schedules = Schedules(
         flows=flows,
