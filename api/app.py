@@ -25,6 +25,7 @@ from api.routes import (
     flow_words,
     flows,
     health,
+    invitations,
     models,
     organizations,
     profile,
@@ -41,6 +42,7 @@ from api.routing import templates_of
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
 from flows.errors import StartUpError, StoreUnavailableError
+from operations.access import Guests
 from operations.background import Background
 from operations.credentials import Credentials
 from operations.definitions import Definitions
@@ -49,6 +51,7 @@ from operations.file_links import FileLinks
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.invitations import Invitations
 from operations.key_uses import KeyUses
 from operations.organizations import Organizations
 from operations.pinned import PinnedDefinitions
@@ -81,6 +84,7 @@ from store.executions import ExecutionRepository
 from store.file_contents import GridFSContents
 from store.files import FileRepository
 from store.flows import FlowRepository
+from store.invitations import InvitationRepository
 from store.organizations import OrganizationRepository
 from store.people import PersonRepository
 from store.schedules import ScheduleRepository
@@ -95,6 +99,7 @@ ROUTERS = (
     flows.router,
     flow_versions.router,
     flow_words.router,
+    invitations.router,
     flow_executions.router,
     task_executions.router,
     task_outputs.router,
@@ -233,6 +238,8 @@ def _services(
     accounts = AccountRepository(mongo.database)
     organizations_stored = OrganizationRepository(mongo.database)
     people = PersonRepository(mongo.database)
+    groups = WorkerGroupRepository(mongo.database)
+    invited = InvitationRepository(mongo.database)
     credentials_stored = CredentialRepository(mongo.database)
     vault = Vault.over(mongo.database, settings.keys())
     sealing = Sealing(vault, credentials_stored)
@@ -246,7 +253,9 @@ def _services(
         sealing=sealing,
     )
     return Services(
-        authenticator=Authenticator(accounts, key_uses, _token_verifier(settings, http)),
+        authenticator=Authenticator(
+            accounts, Guests(invited, groups), key_uses, _token_verifier(settings, http)
+        ),
         credentials=Credentials(credentials_stored, vault),
         executions=executions,
         files=_files(settings, mongo, flows_stored),
@@ -265,9 +274,12 @@ def _services(
                 definitions=definitions,
             ),
         ),
+        invitations=Invitations(
+            flows=flows_stored, invitations=invited, groups=groups, people=people
+        ),
         organizations=Organizations(organizations_stored),
         profiles=Profiles(people, organizations_stored),
-        worker_groups=WorkerGroups(WorkerGroupRepository(mongo.database), people),
+        worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,

@@ -12,6 +12,7 @@ from flows.errors import (
     UnauthenticatedError,
     UserInfoNotFoundError,
 )
+from operations.access import Guests
 from operations.caller import Caller, Role
 from operations.key_uses import KeyUses
 from store.accounts import AccountRepository
@@ -33,10 +34,15 @@ class Authenticator:
     """
 
     def __init__(
-        self, accounts: AccountRepository, uses: KeyUses, tokens: TokenVerifier | None
+        self,
+        accounts: AccountRepository,
+        guests: Guests,
+        uses: KeyUses,
+        tokens: TokenVerifier | None,
     ) -> None:
         """Take the store of keys, and a verifier unless bearer tokens are refused altogether."""
         self._accounts = accounts
+        self._guests = guests
         self._uses = uses
         self._tokens = tokens
 
@@ -64,11 +70,13 @@ class Authenticator:
         if key.deleted or not account.is_active or not organization.is_active:
             raise UnauthenticatedError("the API key is not valid")
         self._uses.note(key)
+        role = Role(account.role)
         return Caller(
             organization_id=organization.id,
             user_id=account.id,
-            role=Role(account.role),
+            role=role,
             kind="service_account",
+            invited_to=await self._guests.flows_for(organization.id, account.id, role),
             is_limited=organization.is_limited,
         )
 
@@ -87,6 +95,7 @@ class Authenticator:
             role=role,
             is_limited=organization.is_limited,
             claimed=claimed(claims, role),
+            invited_to=await self._guests.flows_for(organization.id, user_id, role),
         )
 
     async def _active_organization(self, organization_id: str) -> Organization:

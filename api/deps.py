@@ -11,6 +11,7 @@ from operations.executions import Executions
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.invitations import Invitations
 from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
@@ -40,6 +41,10 @@ async def _files(request: Request) -> Files:
 
 async def _flows(request: Request) -> Flows:
     return services_of(request).flows
+
+
+async def _invitations(request: Request) -> Invitations:
+    return services_of(request).invitations
 
 
 async def _organizations(request: Request) -> Organizations:
@@ -84,6 +89,7 @@ ExecutionsDep = Annotated[Executions, Depends(_executions)]
 FilesDep = Annotated[Files, Depends(_files)]
 FlowWordsDep = Annotated[FlowWords, Depends(_flow_words)]
 FlowsDep = Annotated[Flows, Depends(_flows)]
+InvitationsDep = Annotated[Invitations, Depends(_invitations)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]

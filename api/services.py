@@ -11,6 +11,7 @@ from operations.executions import Executions
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.invitations import Invitations
 from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
@@ -38,6 +39,7 @@ class Services:
     files: Files
     flow_words: FlowWords
     flows: Flows
+    invitations: Invitations
     organizations: Organizations
     profiles: Profiles
     service_accounts: ServiceAccounts

@@ -33,6 +33,10 @@ _RANK = {
 }
 
 
+Visible = frozenset[str] | None
+"""Flows that somebody may see; None for all of the organization's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
     """The authenticated side of a request.
@@ -43,6 +47,7 @@ class Caller:
         kind: ``user`` for a person, ``service_account`` for the holder of an API key,
             ``integration`` for what a flow's own trigger does.
         is_limited: Whether the organization limits how many executions run at once, as of now.
+        invited_to: The flows that a worker may see; None for roles that see all of them.
         claimed: What a person's token says about them; None for machines.
     """
 
@@ -52,11 +57,16 @@ class Caller:
     kind: Literal["user", "service_account", "integration"] = "user"
     is_limited: bool = False
     claimed: Claimed | None = None
+    invited_to: Visible = None
 
     @property
     def modified_by(self) -> str:
         """Return what a record says about who changed it: a person's id, or a machine's kind."""
         return self.user_id if self.kind == "user" else self.kind.replace("_", "-")
+
+    def sees(self, flow_id: str) -> bool:
+        """Return whether a flow of the organization exists as far as the caller may know."""
+        return self.invited_to is None or flow_id in self.invited_to
 
     @property
     def is_service_level(self) -> bool:

@@ -254,8 +254,11 @@ class Executions:
         Raises:
             FlowExecutionNotFoundError: No such execution, deleted or foreign.
         """
-        record = await self._access.get(caller, flow_execution_id, tells_foreign=False)
-        if status is ExecutionStatus.DELETED:
+        deletes = status is ExecutionStatus.DELETED
+        record = await self._access.get(
+            caller, flow_execution_id, tells_foreign=False, reports=not deletes
+        )
+        if deletes:
             await self._executions.delete(caller.organization_id, record.id, caller.modified_by)
             return await self._executions.find_any(caller.organization_id, record.id)
         return await self._executions.set_status(

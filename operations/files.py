@@ -168,6 +168,8 @@ class Files:
         if len(file_key) > MAX_FILE_KEY_CHARS:
             file_key = file_key[:MAX_FILE_KEY_CHARS]  # which is no key either
         record = await self._files.get(caller.organization_id, file_key)
+        if not caller.sees(record.flow_id):
+            raise StoredFileNotFoundError("no such file", file_key=file_key)
         until = now() + LINK_LIFETIME
         return SignedLink(record.id, self._links.sign("download", _link_to(record), until), until)
 

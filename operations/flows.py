@@ -119,7 +119,7 @@ class Flows:
         owner = organization_id or caller.organization_id
         if owner != caller.organization_id and caller.role is not Role.BACKOFFICE:
             return Page()
-        page = await self._repository.list(owner, query)
+        page = await self._repository.list(owner, replace(query, only=caller.invited_to))
         views = await self._views(owner, page.items, expansions)
         return Page([*views], page.total)
 
@@ -284,7 +284,9 @@ class Flows:
 
     async def available_tags(self, caller: Caller, search: str | None = None) -> Sequence[str]:
         """Return the distinct tags of the organization's flows that contain a text."""
-        return await self._repository.available_tags(caller.organization_id, search)
+        return await self._repository.available_tags(
+            caller.organization_id, search, caller.invited_to
+        )
 
     async def clone_info(self, caller: Caller, flow_id: str) -> Sequence[str]:
         """Return the executors of input tasks that an outside system feeds."""

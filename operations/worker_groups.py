@@ -10,6 +10,7 @@ from uuid import uuid4
 from flows.errors import InvalidError
 from operations.caller import Caller, Role
 from store.clock import now
+from store.invitations import InvitationRepository
 from store.models import Page
 from store.people import Person, PersonRepository
 from store.worker_groups import Membership, WorkerGroup, WorkerGroupRepository
@@ -30,10 +31,16 @@ class WorkerGroups:
     WorkerGroupNotFoundError for one that does not exist or is another organization's.
     """
 
-    def __init__(self, groups: WorkerGroupRepository, people: PersonRepository) -> None:
-        """Borrow both."""
+    def __init__(
+        self,
+        groups: WorkerGroupRepository,
+        people: PersonRepository,
+        invitations: InvitationRepository,
+    ) -> None:
+        """Borrow everything."""
         self._groups = groups
         self._people = people
+        self._invitations = invitations
 
     async def create(
         self, caller: Caller, name: str, description: str | None, user_ids: Sequence[str]
@@ -110,9 +117,13 @@ class WorkerGroups:
         return await self._with_people(group)
 
     async def delete(self, caller: Caller, group_id: str) -> None:
-        """Remove a group for good."""
+        """Remove a group for good, and its invitations to flows.
+
+        Invitations that a dying process leaves behind mean nothing: nobody belongs to the group.
+        """
         _require(caller)
         await self._groups.delete(caller.organization_id, group_id)
+        await self._invitations.forget_group(caller.organization_id, group_id)
 
     async def _with_people(self, group: WorkerGroup) -> GroupWithPeople:
         user_ids = [member.user_id for member in group.members]

@@ -96,6 +96,8 @@ def flow_hint(query: FlowQuery) -> str:
 def flow_criteria(organization_id: str, query: FlowQuery) -> Document:
     """Return the filter of a list of flows."""
     wanted: Document = {"organization_id": organization_id, "deleted": False}
+    if query.only is not None:
+        wanted["_id"] = {"$in": sorted(query.only)}
     if query.search:
         wanted["display_name"] = containing(query.search)
     if query.created_by is not None:

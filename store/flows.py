@@ -24,7 +24,7 @@ from store.flow_documents import (
     next_version_document,
     task_count,
 )
-from store.flow_lists import FlowLists
+from store.flow_lists import FlowLists, flow_criteria
 from store.mail_addresses import addressed, clash, unaddressed
 from store.models import FlowQuery, FlowRecord, Page
 from store.schedules import PENDING
@@ -332,11 +332,14 @@ class FlowRepository:
 
     @guarded
     async def available_tags(
-        self, organization_id: str, search: str | None = None
+        self,
+        organization_id: str,
+        search: str | None = None,
+        only: frozenset[str] | None = None,
     ) -> Sequence[str]:
         """Return the distinct tags of flows that contain a text, whatever its case, sorted."""
         tags = await self._flows.distinct(
-            "tags", {"organization_id": organization_id, "deleted": False}
+            "tags", flow_criteria(organization_id, FlowQuery(only=only))
         )
         wanted = (search or "").casefold()
         return sorted(tag for tag in tags if wanted in tag.casefold())

@@ -38,6 +38,8 @@ KEYS_BY_CREATED = "kept_by_account_created"
 TAGS_BY_EXECUTION = "active_by_execution_created"
 TALLIES_BY_WORD = "counted_by_flow_created"
 STATUSES_BY_TASK = "by_execution_task_created"
+INVITATIONS_BY_FLOW = "by_flow_created"
+INVITATIONS_BY_INVITEE = "by_invitee"
 FLOWS_BY_NAME = "unique_name"
 FLOWS_BY_CREATED = "live_by_created"
 FLOWS_BY_UPDATED = "live_by_updated"
@@ -175,6 +177,10 @@ INDEXES: dict[str, list[IndexModel]] = {
             *("organization_id", "flow_id", "-version"),
             only={"is_favourite": True},
         ),
+    ],
+    collections.FLOW_INVITATIONS: [
+        _index(INVITATIONS_BY_FLOW, *("organization_id", "flow_id", "kind", "created_at", "_id")),
+        _index(INVITATIONS_BY_INVITEE, "organization_id", "invitee", "flow_id"),
     ],
     collections.SECRETS: [_index("by_flow", "organization_id", "flow_id")],
     collections.CREDENTIALS: [_index("unique_name", "organization_id", "name", unique=True)],

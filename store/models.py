@@ -282,7 +282,11 @@ class ExecutionQuery:
 
 @dataclass(frozen=True, slots=True)
 class FlowQuery:
-    """Filters of the flow list."""
+    """Filters of the flow list.
+
+    Attributes:
+        only: Ids of the flows that may be shown at all; None for every flow.
+    """
 
     search: str | None = None
     sort_field: Literal["created_at", "updated_at", "display_name"] = "created_at"
@@ -292,6 +296,7 @@ class FlowQuery:
     tag_filters: tuple[tuple[str, tuple[str, ...]], ...] = ()
     is_cleanable: bool = False
     created_by: str | None = None
+    only: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Task executions as readers see them: live rows, newest first."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from contracts.messages import Seed
@@ -9,6 +9,7 @@ from store import collections, indexes
 from store.clock import now
 from store.documents import ROW_VALUES, row_record
 from store.faults import guarded
+from store.invitations import of_flows
 from store.models import ProcessingStatus, TaskExecutionRecord
 from store.rows import REPORTED, SETTLED
 from store.values import Database, Document, Values
@@ -32,19 +33,21 @@ class TaskExecutionRepository:
         idx: int | None = None,
         limit: int | None = None,
         after: str | None = None,
+        only: Collection[str] | None = None,
     ) -> Sequence[TaskExecutionRecord]:
         """Return attempts by creation, newest first; ties are broken by id.
 
         Args:
             limit: None for everything that matches.
             after: Id of the task execution that the list continues behind.
+            only: Flows whose executions may be shown at all; None for every flow.
 
         Raises:
             TaskExecutionNotFoundError: ``after`` is none of the organization's.
         """
-        anchor = None if after is None else await self._document(organization_id, after)
+        anchor = None if after is None else await self._document(organization_id, after, only)
         wanted, hint = row_criteria(
-            organization_id, flow_execution_id, task_name, idx, anchor=anchor
+            organization_id, flow_execution_id, task_name, idx, anchor=anchor, only=only
         )
         cursor = self._rows.find(wanted).sort([("created_at", -1), ("_id", -1)]).hint(hint)
         if limit is not None:
@@ -54,13 +57,22 @@ class TaskExecutionRepository:
         return [row_record(row) for row in rows]
 
     @guarded
-    async def get(self, organization_id: str, task_execution_id: str) -> TaskExecutionRecord:
+    async def get(
+        self,
+        organization_id: str,
+        task_execution_id: str,
+        *,
+        only: Collection[str] | None = None,
+    ) -> TaskExecutionRecord:
         """Return one attempt.
+
+        Args:
+            only: As for ``list``.
 
         Raises:
             TaskExecutionNotFoundError: None of this id in the organization, or deleted.
         """
-        row = await self._document(organization_id, task_execution_id)
+        row = await self._document(organization_id, task_execution_id, only)
         await self._values.load([row], ROW_VALUES)
         return row_record(row)
 
@@ -129,11 +141,12 @@ class TaskExecutionRepository:
             for row in kept
         ]
 
-    async def _document(self, organization_id: str, task_execution_id: str) -> Document:
+    async def _document(
+        self, organization_id: str, task_execution_id: str, only: Collection[str] | None
+    ) -> Document:
         """Return a live row's document."""
-        row: Document | None = await self._rows.find_one(
-            {"_id": task_execution_id, "organization_id": organization_id, "live": True}
-        )
+        wanted = {"_id": task_execution_id, "organization_id": organization_id, "live": True}
+        row: Document | None = await self._rows.find_one(wanted | of_flows(only))
         if row is None:
             raise TaskExecutionNotFoundError(
                 "no such task execution", task_execution_id=task_execution_id
@@ -148,9 +161,10 @@ def row_criteria(
     idx: int | None,
     *,
     anchor: Document | None = None,
+    only: Collection[str] | None = None,
 ) -> tuple[Document, str]:
     """Return the filter of a list, and the index that matches it and its sort."""
-    wanted: Document = {"organization_id": organization_id, "live": True}
+    wanted: Document = {"organization_id": organization_id, "live": True, **of_flows(only)}
     if flow_execution_id is not None:
         wanted["execution_id"] = flow_execution_id
     if task_name is not None:

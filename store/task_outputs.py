@@ -1,7 +1,7 @@
 """Task outputs as readers see them: one for each task of an execution that ever ran."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from flows.errors import TaskOutputNotFoundError
@@ -9,6 +9,7 @@ from store import collections, indexes
 from store.aggregates import aggregate
 from store.documents import ROW_VALUES
 from store.faults import guarded
+from store.invitations import of_flows
 from store.models import TaskOutputRecord
 from store.values import Database, Document, Values
 
@@ -28,20 +29,26 @@ class TaskOutputRepository:
 
     @guarded
     async def list(
-        self, organization_id: str, *, limit: int | None = None, after: str | None = None
+        self,
+        organization_id: str,
+        *,
+        limit: int | None = None,
+        after: str | None = None,
+        only: Collection[str] | None = None,
     ) -> Sequence[TaskOutputRecord]:
         """Return task outputs by creation, newest first; ties are broken by id.
 
         Args:
             limit: None for the whole organization.
             after: Id of the task output that the list continues behind.
+            only: Flows whose task outputs may be shown at all; None for every flow.
 
         Raises:
             TaskOutputNotFoundError: ``after`` is none of the organization's.
         """
-        wanted: Document = {"organization_id": organization_id, "live": True}
+        wanted: Document = {"organization_id": organization_id, "live": True, **of_flows(only)}
         if after is not None:
-            anchor = await self._document(organization_id, after)
+            anchor = await self._document(organization_id, after, only)
             wanted["$and"] = [
                 {"created_at": {"$lte": anchor["created_at"]}},
                 {
@@ -54,13 +61,18 @@ class TaskOutputRepository:
         return await self._read(wanted, indexes.OUTPUTS_BY_CREATED, limit)
 
     @guarded
-    async def get(self, organization_id: str, task_output_id: str) -> TaskOutputRecord:
+    async def get(
+        self, organization_id: str, task_output_id: str, *, only: Collection[str] | None = None
+    ) -> TaskOutputRecord:
         """Return one task output.
+
+        Args:
+            only: As for ``list``.
 
         Raises:
             TaskOutputNotFoundError: None of this id in the organization, or hidden.
         """
-        index = await self._document(organization_id, task_output_id)
+        index = await self._document(organization_id, task_output_id, only)
         return (await self._aggregates([index]))[0]
 
     @guarded
@@ -123,11 +135,12 @@ class TaskOutputRepository:
             aggregate(index, rows[index["execution_id"], index["task_name"]]) for index in found
         ]
 
-    async def _document(self, organization_id: str, task_output_id: str) -> Document:
+    async def _document(
+        self, organization_id: str, task_output_id: str, only: Collection[str] | None
+    ) -> Document:
         """Return a live index document."""
-        index: Document | None = await self._outputs.find_one(
-            {"_id": task_output_id, "organization_id": organization_id, "live": True}
-        )
+        wanted = {"_id": task_output_id, "organization_id": organization_id, "live": True}
+        index: Document | None = await self._outputs.find_one(wanted | of_flows(only))
         if index is None:
             raise TaskOutputNotFoundError("no such task output", task_output_id=task_output_id)
         return index

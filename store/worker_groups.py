@@ -3,7 +3,7 @@
 Source: docs/api.md, "Worker groups".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -144,6 +144,14 @@ class WorkerGroupRepository:
         removed = await self._groups.delete_one(_place(organization_id, group_id))
         if not removed.deleted_count:
             raise _not_found(group_id)
+
+    @guarded
+    async def named(
+        self, organization_id: str, group_ids: Collection[str]
+    ) -> Mapping[str, WorkerGroup]:
+        """Return those of these groups that the organization has, by id."""
+        wanted = {"organization_id": organization_id, "_id": {"$in": [*group_ids]}}
+        return {document["_id"]: _group(document) async for document in self._groups.find(wanted)}
 
     @guarded
     async def existing(self, organization_id: str, group_ids: Sequence[str]) -> set[str]:

@@ -48,6 +48,7 @@ async def list_task_executions(
         idx=task_execution_idx,
         limit=limit,
         after=after,
+        only=caller.invited_to,
     )
     tags = await task_tags.of_executions(caller, (each.flow_execution_id for each in records))
     return reply(task_execution_list(records, tags))
@@ -66,5 +67,7 @@ async def get_task_execution(
     include_credits: bool = False,
 ) -> Response:
     """Return one attempt of a task."""
-    record = await task_executions.get(caller.organization_id, task_execution_id)
+    record = await task_executions.get(
+        caller.organization_id, task_execution_id, only=caller.invited_to
+    )
     return reply(task_execution_view(record))

@@ -20,7 +20,7 @@ router = APIRouter(prefix="/api/task-outputs", tags=["task-outputs"], route_clas
 )
 async def list_task_outputs(caller: CallerDep, task_outputs: TaskOutputsDep) -> Response:
     """Return the task outputs of the whole organization, newest first."""
-    records = await task_outputs.list(caller.organization_id)
+    records = await task_outputs.list(caller.organization_id, only=caller.invited_to)
     return reply([task_output_view(record) for record in records])
 
 
@@ -34,4 +34,5 @@ async def get_task_output(
     task_output_id: AUuid, caller: CallerDep, task_outputs: TaskOutputsDep
 ) -> Response:
     """Return what became of one task."""
-    return reply(task_output_view(await task_outputs.get(caller.organization_id, task_output_id)))
+    record = await task_outputs.get(caller.organization_id, task_output_id, only=caller.invited_to)
+    return reply(task_output_view(record))

@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
+import httpx
 import pytest
 from pydantic import JsonValue
 
-from tests.fixtures.api import Api
+from tests.fixtures.api import Api, bearer
 from tests.support.documents import a_flow, task
 from tests.support.platform import Platform
 from tests.support.uploads import Folder
@@ -24,6 +26,8 @@ COLLECTIONS = (
     "tag_words",
     "flow_tallies",
     "credentials",
+    "flow_invitations",
+    "worker_groups",
     "service_accounts",
     "api_keys",
     "files",
@@ -96,6 +100,17 @@ ATTEMPTS = [
     Attempt("GET", "/api/integrations/credentials/{credential}", 404),
     Attempt("PATCH", "/api/integrations/credentials/{credential}", 404, {"value": "taken over"}),
     Attempt("DELETE", "/api/integrations/credentials/{credential}", 404),
+    Attempt("GET", "/api/flows/{flow}/invitations", 403),
+    Attempt("PUT", "/api/flows/{flow}/invitations", 403, {"user_ids": ["{account}"]}),
+    Attempt("DELETE", "/api/flows/{flow}/invitations", 403, {"user_ids": ["{account}"]}),
+    Attempt("GET", "/api/flows/{flow}/team-invitations", 403),
+    Attempt("PUT", "/api/flows/{flow}/team-invitations", 403, {"worker_group_ids": ["{group}"]}),
+    Attempt("DELETE", "/api/flows/{flow}/team-invitations", 403, {"worker_group_ids": ["{group}"]}),
+    Attempt("GET", "/api/organizations/{organization}", 403),
+    Attempt("GET", "/api/organizations/worker-groups/{group}", 404),
+    Attempt("PUT", "/api/organizations/worker-groups/{group}", 404, {"name": "taken over"}),
+    Attempt("DELETE", "/api/organizations/worker-groups/{group}", 404),
+    Attempt("POST", "/api/organizations/worker-groups/{group}/members", 404, {}),
     Attempt("GET", "/api/service-accounts/{account}", 404),
     Attempt("PATCH", "/api/service-accounts/{account}", 404, {"role": "org_admin"}),
     Attempt("DELETE", "/api/service-accounts/{account}", 404),
@@ -125,11 +140,27 @@ UNADDRESSED = {
     "GET /api/integrations/credentials",
     "POST /api/integrations/credentials",
     "GET /api/integrations/credentials/events",
+    "PUT /api/organizations/settings",
+    "GET /api/organizations/credits",
+    "GET /api/organizations/worker-groups",
+    "POST /api/organizations/worker-groups",
+    "GET /api/profile/me",
+    "PATCH /api/profile/me",
     "GET /api/service-accounts",
     "POST /api/service-accounts",
     "GET /api/files/content",  # for whoever has a link; tests/api/test_files.py
     "PUT /api/files/content",
     "POST /api/webhooks/{}/{}",  # for anybody; tests/api/test_webhooks.py
+}
+
+
+# What a worker is refused for other reasons than a missing invitation, or not refused at all.
+NOT_OF_A_FLOW = {
+    "/api/integrations/credentials/{credential}",
+    "/api/organizations/{organization}",
+    "/api/organizations/worker-groups/{group}",
+    "/api/service-accounts/{account}",
+    "/api/service-accounts/{account}/api-keys",
 }
 
 
@@ -147,7 +178,13 @@ async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
     accounts = "/api/service-accounts"
     account = (await owner.client.post(accounts, json={"name": "robot"})).json()["id"]
     key = await owner.client.post(f"{accounts}/{account}/api-keys", json={"name": "key"})
+    group = await owner.client.post("/api/organizations/worker-groups", json={"name": "group"})
+    await owner.client.put(
+        f"/api/flows/{shown['flow_id']}/invitations", json={"user_ids": [account]}
+    )
     return owner, {
+        "organization": owner.organization_id,
+        "group": group.json()["id"],
         "account": account,
         "key": key.json()["id"],
         "credential": credential.json()["id"],
@@ -176,12 +213,7 @@ async def test_what_is_foreign_is_refused_and_nothing_changes(
     before = await stored(working_api, owner.organization_id)
     own = await stored(working_api, intruder.organization_id)
 
-    response = await intruder.client.request(
-        attempt.method,
-        attempt.path.format(**ids),
-        json=_filled(attempt.body, ids),
-        params={key: value.format(**ids) for key, value in (attempt.parameters or {}).items()},
-    )
+    response = await _tried(intruder.client, attempt, ids)
 
     assert response.status_code == attempt.status
     assert response.json()["error"]["code"] == {403: "forbidden", 404: "not_found"}[attempt.status]
@@ -236,6 +268,56 @@ async def test_a_foreign_execution_is_no_place_to_start_from(
     )
 
     assert response.status_code == 400
+
+
+async def test_to_an_uninvited_worker_a_flow_is_as_foreign(
+    working_api: Api, owned: tuple[Platform, dict[str, str]]
+) -> None:
+    owner, ids = owned
+    worker = (await working_api.person(owner.organization_id, "worker")).client
+    reads = [attempt for attempt in ATTEMPTS if attempt.method == "GET"]
+    of_flows = [attempt for attempt in reads if attempt.path not in NOT_OF_A_FLOW]
+    flow_ids = {ids["flow"], ids["execution"], ids["task_execution"], ids["task_output"]}
+
+    for attempt in of_flows:
+        answer = await _tried(worker, attempt, ids)
+        assert answer.status_code == attempt.status, str(attempt)
+    for name in sorted(UNADDRESSED):
+        method, path = name.split(" ")
+        if method == "GET" and path != "/api/files/content":
+            answer = await worker.get(path)
+            assert not any(each in answer.text for each in flow_ids), name
+
+    assert len(of_flows) > 15
+
+
+async def test_an_invited_worker_reads_all_of_a_flow(
+    working_api: Api, owned: tuple[Platform, dict[str, str]]
+) -> None:
+    owner, ids = owned
+    worker_id = str(uuid4())
+    token = bearer(organization_id=owner.organization_id, role="worker", sub=worker_id)
+    worker = await working_api.client(Authorization=f"Bearer {token}")
+    path = f"/api/flows/{ids['flow']}/invitations"
+    assert (await owner.client.put(path, json={"user_ids": [worker_id]})).status_code == 200
+
+    for attempt in ATTEMPTS:
+        is_read = attempt.method == "GET" and attempt.path not in NOT_OF_A_FLOW
+        if is_read and not attempt.path.endswith("invitations"):
+            answer = await _tried(worker, attempt, ids)
+            assert answer.status_code in (200, 302), str(attempt)
+
+
+async def _tried(
+    client: httpx.AsyncClient, attempt: Attempt, ids: Mapping[str, str]
+) -> httpx.Response:
+    """Make an attempt."""
+    return await client.request(
+        attempt.method,
+        attempt.path.format(**ids),
+        json=_filled(attempt.body, ids),
+        params={key: value.format(**ids) for key, value in (attempt.parameters or {}).items()},
+    )
 
 
 def test_no_operation_is_forgotten(working_api: Api) -> None:

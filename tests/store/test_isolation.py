@@ -12,6 +12,7 @@ from store.clock import now
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
+from store.invitations import InvitationRepository
 from store.models import ExecutionQuery, ExecutionStatus
 from store.people import PersonRepository
 from store.secrets import SecretRepository
@@ -27,6 +28,7 @@ REPOSITORIES = (
     ExecutionRepository,
     FlowRepository,
     PersonRepository,
+    InvitationRepository,
     SecretRepository,
     ServiceAccountRepository,
     TaskExecutionRepository,
