@@ -67,6 +67,9 @@ class _Inbound(ActivityInboundInterceptor):
         """Run an attempt; a task's reply is wrapped, every failure becomes an ApplicationError."""
         call = input.args[0] if input.args and isinstance(input.args[0], TaskCall) else None
         attempt = activity.info().attempt
+        if call is not None and call.began_at is not None:
+            # Its attempt began with the wait: a store that did not answer at the end costs none.
+            attempt = 1
         try:
             if call is None:
                 return await super().execute_activity(input)

@@ -1,4 +1,4 @@
-"""The end of a wait; the waiting itself is a timer of the workflow."""
+"""The end of a wait; the waiting itself is state of the workflow."""
 
 from datetime import UTC
 
@@ -8,6 +8,8 @@ from temporalio import activity
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
 from flows.executors.wait import WAIT, due_at
+from flows.executors.webhook_receiver import WEBHOOK_RECEIVER
+from operations.webhook_data import WebhookDataSource
 
 
 class WaitActivities:
@@ -23,3 +25,20 @@ class WaitActivities:
         if call.began_at is None:
             raise TaskFailedError("nobody waited", type="InvalidCall")
         return {"waited_until": due_at(call.parameters, call.began_at).astimezone(UTC).isoformat()}
+
+
+class WebhookDataActivities:
+    """Fetches what outside systems submitted."""
+
+    def __init__(self, source: WebhookDataSource) -> None:
+        """Borrow the source."""
+        self._source = source
+
+    @activity.defn(name=WEBHOOK_RECEIVER.name)
+    async def webhook_receiver(self, call: TaskCall) -> JsonValue:
+        """Return what was submitted for the task.
+
+        Raises:
+            TaskFailedError: Nothing was; the workflow had looked before.
+        """
+        return await self._source.data_for(call)

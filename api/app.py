@@ -35,12 +35,14 @@ from api.routes import (
     task_executors,
     task_outputs,
     task_tags,
+    webhook_data,
     webhooks,
     worker_groups,
 )
 from api.routing import templates_of
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
+from api.waiting import webhook_submissions_on
 from flows.errors import StartUpError, StoreUnavailableError
 from operations.access import Guests
 from operations.background import Background
@@ -108,6 +110,7 @@ ROUTERS = (
     task_data.router,
     models.router,
     webhooks.router,
+    webhook_data.router,
     credentials.router,
     worker_groups.router,
     organizations.router,
@@ -281,6 +284,7 @@ def _services(
         profiles=Profiles(people, organizations_stored),
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
+        webhook_submissions=webhook_submissions_on(mongo, gateway, definitions),
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,

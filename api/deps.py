@@ -16,6 +16,7 @@ from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
 from operations.task_tags import TaskTags
+from operations.webhook_data import WebhookSubmissions
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
@@ -75,6 +76,10 @@ async def _webhooks(request: Request) -> Webhooks:
     return services_of(request).webhooks
 
 
+async def _webhook_submissions(request: Request) -> WebhookSubmissions:
+    return services_of(request).webhook_submissions
+
+
 async def _task_executions(request: Request) -> TaskExecutionRepository:
     return services_of(request).task_executions
 
@@ -98,3 +103,4 @@ TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]
 TaskTagsDep = Annotated[TaskTags, Depends(_task_tags)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
+WebhookSubmissionsDep = Annotated[WebhookSubmissions, Depends(_webhook_submissions)]

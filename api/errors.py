@@ -36,6 +36,7 @@ from flows.errors import (
     UnauthenticatedError,
     UnavailableError,
     UnprocessableError,
+    WebhookDataRefusedError,
 )
 
 STATUS_BY_CATEGORY: dict[type[EngineError], int] = {
@@ -102,11 +103,13 @@ def _details_of(error: EngineError) -> JsonValue:
         return [str(fault) for fault in error.faults]
     if isinstance(error, InvalidInputError):
         return [_fault_object(fault) for fault in error.faults] or None
+    if isinstance(error, WebhookDataRefusedError):
+        return [_fault_object(fault, "body", "data") for fault in error.faults]
     return error.facts or None
 
 
-def _fault_object(fault: Fault) -> JsonValue:
-    return {"type": fault.type, "loc": list(fault.location), "msg": fault.reason}
+def _fault_object(fault: Fault, *within: str) -> JsonValue:
+    return {"type": fault.type, "loc": [*within, *fault.location], "msg": fault.reason}
 
 
 def _headers_of(error: EngineError) -> dict[str, str] | None:
@@ -121,6 +124,8 @@ def _second_shape(error: EngineError) -> dict[str, JsonValue]:
     """Return the ``detail`` list that readers of the older 422 body look for."""
     if not isinstance(error, UnprocessableError):
         return {}
+    if isinstance(error, WebhookDataRefusedError):
+        return {"detail": _details_of(error)}
     return {"detail": [{"loc": ["body"], "msg": error.message, "type": error.code}]}
 
 

@@ -16,6 +16,7 @@ from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
 from operations.task_tags import TaskTags
+from operations.webhook_data import WebhookSubmissions
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
 from store.task_executions import TaskExecutionRepository
@@ -45,6 +46,7 @@ class Services:
     service_accounts: ServiceAccounts
     webhooks: Webhooks
     worker_groups: WorkerGroups
+    webhook_submissions: WebhookSubmissions
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
     task_tags: TaskTags

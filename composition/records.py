@@ -6,6 +6,7 @@ from typing import Any
 from activities.reconciliation import ReconciliationActivities
 from activities.records import RecordActivities
 from activities.schedules import ScheduleActivities
+from composition.waiting import waiting_activities, wakes_of
 from operations.aftermath import Aftermath
 from operations.definitions import Definitions
 from operations.executions import Executions
@@ -57,6 +58,7 @@ def record_activities(
         payloads=PayloadRepository(mongo.database),
         uploads=FileSweep(FileRepository(mongo.database), GridFSContents(mongo.database)),
         payload_retention=settings.payload_retention,
+        wakes=wakes_of(mongo, gateway),
         schedules=Schedules(
             flows=flows, schedules=scheduled, gateway=gateway, definitions=definitions
         ),
@@ -75,6 +77,7 @@ def record_activities(
         records.settle_execution,
         ReconciliationActivities(reconciler).reconcile,
         ScheduleActivities(starts).fire_trigger,
+        *waiting_activities(mongo, projection),
     ]
 
 

@@ -104,6 +104,62 @@ class OpenTaskReply(Message):
     """Nothing to say: it is shown."""
 
 
+class WaitCall(OpenTaskCall):
+    """Show a task, or an item, as waiting for the outside, and look for what came. Repeatable.
+
+    Attributes:
+        workflow_id: Whom to signal once something came: the workflow that holds the task.
+    """
+
+    workflow_id: str
+
+
+class WaitReply(Message):
+    """Whether what the task waits for is there."""
+
+    has_come: bool = False
+
+
+class DeliveryNotice(Message):
+    """Payload of the signal ``delivered``: which task, or item, should look for what came."""
+
+    task_name: str
+    item: int | None = None
+
+
+class AllWaitCall(Message):
+    """Everything that a workflow has under way waits. Repeatable.
+
+    Attributes:
+        workflow_id: The flow's own workflow, or one that runs items of an iteration.
+        children: Workflows of iterations whose items wait for the outside: as long as one of them
+            does not say the same, not all of the execution waits.
+    """
+
+    context: RunContext
+    workflow_id: str
+    children: list[str] = Field(default_factory=list)
+
+
+class AllWaitReply(Message):
+    """What has come meanwhile after all; nothing was noted unless it is empty."""
+
+    come: list[DeliveryNotice] = Field(default_factory=list)
+
+
+class WokenCall(Message):
+    """A workflow that had said that all of it waits is about to go on. Repeatable."""
+
+    context: RunContext
+    workflow_id: str
+
+
+class WokenReply(Message):
+    """Whether it may; if not, it asks again after the signal ``admitted``."""
+
+    is_admitted: bool = True
+
+
 class CloseTaskCall(Message):
     """Show how an attempt ended: it failed with its error, or completed with its output."""
 
@@ -296,6 +352,7 @@ class ReconcileReply(Message):
     cancelled: int = 0
     expired: int = 0
     failed: int = 0
+    woken: int = 0
 
 
 class FireCall(Message):

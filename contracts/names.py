@@ -17,13 +17,31 @@ RECONCILE = "reconcile"
 OPEN_TASK = "open_task"
 CLOSE_TASK = "close_task"
 FIRE_TRIGGER = "fire_trigger"
+BEGIN_WAIT = "begin_wait"
+LOOK_FOR_DELIVERY = "look_for_delivery"
+NOTE_ALL_WAIT = "note_all_wait"
+NOTE_WOKEN = "note_woken"
 
 INTERNAL_ACTIVITIES = frozenset(
-    {SETTLE_TASKS, SETTLE_EXECUTION, RECONCILE, OPEN_TASK, CLOSE_TASK, FIRE_TRIGGER}
+    {
+        SETTLE_TASKS,
+        SETTLE_EXECUTION,
+        RECONCILE,
+        OPEN_TASK,
+        CLOSE_TASK,
+        FIRE_TRIGGER,
+        BEGIN_WAIT,
+        LOOK_FOR_DELIVERY,
+        NOTE_ALL_WAIT,
+        NOTE_WOKEN,
+    }
 )
 """Activities that are no task's: no flow may name one, on whatever task queue."""
 
 TASK_STATES = "task_states"
+
+DELIVERED = "delivered"  # signal: something came for a waiting task, look it up; repeatable
+ADMITTED = "admitted"  # signal: a workflow that was woken may go on, ask again; repeatable
 
 INLINE = "perdure-inline"  # metadata of a payload that others read: neither moved nor encrypted
 

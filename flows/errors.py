@@ -15,6 +15,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── FlowNotFoundError
     │   ├── FlowVersionNotFoundError
     │   ├── FlowExecutionNotFoundError
+    │   ├── TaskNotFoundError
     │   ├── TaskExecutionNotFoundError
     │   ├── TaskOutputNotFoundError
     │   ├── OrganizationNotFoundError
@@ -32,10 +33,13 @@ The category decides what a caller sees; the class says what happened::
     │   ├── MailAddressTakenError         another flow receives messages there
     │   ├── FileStoredError               an upload URL serves once
     │   ├── IdempotencyConflictError      same key, other body
+    │   ├── OtherDataStoredError          the task has been given other data
+    │   ├── ExecutionEndedError           nothing will come of it any more
     │   └── ExecutionSupersededError      a newer generation owns the execution
     │       └── RunNotKnownError          another run of its generation does
     ├── TooLargeError 413
     ├── UnprocessableError 422
+    │   ├── WebhookDataRefusedError       it does not fit the task's fields; carries all faults
     │   └── TaskFailedError               a task executor could not do its work
     ├── RateLimitedError 429              retryable
     ├── UnavailableError 503              retryable
@@ -158,6 +162,10 @@ class FlowExecutionNotFoundError(NotFoundError):
     """No flow execution has this id in the caller's organization, or it was deleted."""
 
 
+class TaskNotFoundError(NotFoundError):
+    """The version of the flow that runs has no task of this name."""
+
+
 class TaskExecutionNotFoundError(NotFoundError):
     """No task execution has this id in the caller's organization."""
 
@@ -230,6 +238,14 @@ class IdempotencyConflictError(ConflictError):
     """The idempotency key was used before, with another body."""
 
 
+class OtherDataStoredError(ConflictError):
+    """Other data was submitted for the task before; the first stands."""
+
+
+class ExecutionEndedError(ConflictError):
+    """The execution has ended, so nobody would read what is submitted."""
+
+
 class ExecutionSupersededError(ConflictError):
     """The execution has moved on to a newer generation, or is closed; the attempt must not run."""
 
@@ -248,6 +264,15 @@ class UnprocessableError(EngineError):
     """The shape is wrong."""
 
     code = "validation_error"
+
+
+class WebhookDataRefusedError(UnprocessableError):
+    """Submitted data does not fit the task's fields; ``faults`` says where."""
+
+    def __init__(self, message: str, faults: Sequence[Fault]) -> None:
+        """Keep all faults."""
+        super().__init__(message)
+        self.faults = tuple(faults)
 
 
 class TaskFailedError(UnprocessableError):

@@ -69,9 +69,15 @@ def validate_input(flow: Flow, input_task_name: str, input: JsonValue) -> list[F
         faults.add((), f"'{input_task_name}' is no input task of this flow", "no_input_task")
     if schema is None or faults.has_any:
         return list(faults)
+    return schema_faults(schema, input)
+
+
+def schema_faults(schema: JsonSchema, value: JsonValue) -> list[Fault]:
+    """Return what keeps a value from fitting a schema; locations start inside the value."""
+    faults = Faults()
     validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    for error in validator.iter_errors(input):
-        faults.extend(_input_faults(error, input))
+    for error in validator.iter_errors(value):
+        faults.extend(_input_faults(error, value))
     return list(faults)
 
 

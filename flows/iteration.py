@@ -19,8 +19,9 @@ from flows.model import ReferenceMode, Task
 from flows.references import occurrences, resolve
 from flows.schemas import alternatives, may_be_list, schemas_at, types_of
 
-DECIDES_ONCE = frozenset({"branch"})
-"""Executors that never iterate: one task cannot take several ways."""
+RUNS_ONCE = frozenset({"branch", "webhook_receiver"})
+"""Executors that never iterate: one task cannot take several ways, and who submits data names a
+task, not an item."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +126,7 @@ def single_references(task: Task) -> dict[str, dict[str, bool]]:
     for name, value in task.parameters.items():
         stated = task.reference_modes.get(name)
         for occurrence in occurrences(value):
-            if executor is None or executor.name in DECIDES_ONCE or executor.kind is Kind.INPUT:
+            if executor is None or executor.name in RUNS_ONCE or executor.kind is Kind.INPUT:
                 is_single = False
             elif stated is not None:
                 is_single = stated == "single"
@@ -144,7 +145,7 @@ def default_reference_modes(executor: TaskExecutor) -> dict[str, ReferenceMode]:
     properties = schema.get("properties")
     if not isinstance(properties, dict):
         return {}
-    if executor.name in DECIDES_ONCE:
+    if executor.name in RUNS_ONCE:
         return dict.fromkeys(properties, "collection")
     return {
         name: "collection" if may_be_list(alternatives(member, schema)) else "single"

@@ -11,7 +11,7 @@ from flows.executors.spec import Kind
 from flows.faults import Faults, Location
 from flows.graph import Graph
 from flows.inputs import is_input_task
-from flows.iteration import DECIDES_ONCE
+from flows.iteration import RUNS_ONCE
 from flows.marks import is_marked
 from flows.model import Edge, Flow, Task
 from flows.outputs import output_schemas
@@ -134,6 +134,9 @@ class _Validation:
             elif is_input_task(task):
                 reason = "an input task cannot refer to other tasks: it starts the flow"
                 self._faults.add(place, reason, "reference_in_input", input=occurrence.text)
+            elif self._is_fixed(task, occurrence):
+                reason = f"'{task.executor}' must know this beforehand: no reference can stand here"
+                self._faults.add(place, reason, "reference_in_fixed", input=occurrence.text)
             elif not self._can_exist(reference):
                 field = ".".join(map(str, reference.path))
                 reason = f"'{reference.task_name}' has no output '{field}'"
@@ -146,6 +149,11 @@ class _Validation:
             reason = f"'{{{{{text[:80]}' is not closed, so it stays text"
             place = (*location, "parameters", *spot)
             self._faults.add(place, reason, "unclosed_reference", rejects=False, input=text)
+
+    def _is_fixed(self, task: Task, occurrence: Occurrence) -> bool:
+        """Tell whether a reference stands where its executor must know the value beforehand."""
+        executor = executor_named(task.executor)
+        return executor is not None and occurrence.location[0] in executor.fixed_parameters
 
     def _secret(
         self, task: Task, occurrence: Occurrence, place: Location, *, is_marked: bool
@@ -186,8 +194,8 @@ class _Validation:
                 reason = f"'{task.executor}' has no parameter '{name}'"
                 known = executor.parameters.model_fields
                 self._faults.add_unknown(place, reason, "unknown_parameter", name, known)
-            elif mode == "single" and executor.name in DECIDES_ONCE:
-                reason = f"'{executor.name}' decides once; it cannot iterate"
+            elif mode == "single" and executor.name in RUNS_ONCE:
+                reason = f"'{executor.name}' runs once; it cannot iterate"
                 self._faults.add(place, reason, "cannot_iterate", input=mode)
 
     def _retry(self, task: Task, location: Location) -> None:

@@ -5,6 +5,7 @@ Source: docs/decisions/0009-reconciler.md.
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
@@ -15,6 +16,7 @@ from operations.aftermath import Aftermath
 from operations.files import FileSweep
 from operations.schedules import Schedules
 from operations.starting import Starter
+from operations.waiting import Wakes
 from runtime.gateway import Described, Gateway
 from store.clock import now
 from store.executions import ExecutionRepository
@@ -54,6 +56,7 @@ class Reconciler:
         payloads: PayloadRepository,
         schedules: Schedules,
         uploads: FileSweep,
+        wakes: Wakes,
         payload_retention: timedelta,
     ) -> None:
         """Borrow everything.
@@ -70,15 +73,16 @@ class Reconciler:
         self._payloads = payloads
         self._schedules = schedules
         self._uploads = uploads
+        self._wakes = wakes
         self._payload_retention = payload_retention
 
     async def round(self, call: ReconcileCall) -> ReconcileReply:
         """Look at the open executions whose last look is the longest ago.
 
         An execution that cannot be put right is logged and left for the next round; the others go
-        on. Afterwards schedules are brought in line with their flows, and a bounded number is
-        deleted of executions that their flow keeps no longer, of payloads that no history needs any
-        more, and of what is left of uploads.
+        on. Tasks of theirs that wait are told what came for them. Afterwards schedules are brought
+        in line with their flows, and a bounded number is deleted of executions that their flow
+        keeps no longer, of payloads that no history needs any more, and of what is left of uploads.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
@@ -91,6 +95,7 @@ class Reconciler:
                 return await self._safely(record)
 
         found = await asyncio.gather(*(looked(record) for record in records))
+        woken = await self._wake(records)
         await self._schedules.sync_pending(MAX_UNSCHEDULED_FLOWS)
         await self._payloads.delete_expired(self._payload_retention)
         await self._uploads.sweep(call.limit)
@@ -101,7 +106,16 @@ class Reconciler:
             settled=found.count(Finding.SETTLED),
             cancelled=found.count(Finding.CANCELLED),
             failed=found.count(Finding.FAILED),
+            woken=woken,
         )
+
+    async def _wake(self, records: Sequence[ExecutionRecord]) -> int:
+        """Repeat what waiting tasks may not have been told; return how many were."""
+        try:
+            return await self._wakes.repeat(records)
+        except UnavailableError as error:
+            logger.info("waking later", extra={"reason": error.message})
+            return 0
 
     async def _expire(self, limit: int) -> int:
         """Delete executions that ended too long ago, for some flows at a time, one after another.

@@ -24,8 +24,10 @@ from temporalio.common import (
 from temporalio.exceptions import WorkflowAlreadyStartedError
 from temporalio.service import RPCError, RPCStatusCode
 
-from contracts.messages import FireCall, FlowExecutionStart, TaskView
+from contracts.messages import DeliveryNotice, FireCall, FlowExecutionStart, Message, TaskView
 from contracts.names import (
+    ADMITTED,
+    DELIVERED,
     FLOW_EXECUTION,
     FLOW_EXECUTION_ID,
     FLOW_ID,
@@ -155,6 +157,24 @@ class Gateway:
         try:
             async with translated():
                 await self._client.get_workflow_handle(workflow_id).cancel(rpc_timeout=RPC_TIMEOUT)
+        except WorkflowNotFoundError:
+            return False
+        return True
+
+    async def tell_delivered(self, workflow_id: str, notice: DeliveryNotice) -> bool:
+        """Let a task that waits look up what came for it; False if its workflow has ended."""
+        return await self._signal(workflow_id, DELIVERED, notice)
+
+    async def admit(self, workflow_id: str) -> bool:
+        """Let a workflow that was woken ask again whether it may go on; False if it has ended."""
+        return await self._signal(workflow_id, ADMITTED)
+
+    async def _signal(self, workflow_id: str, signal: str, *arguments: Message) -> bool:
+        try:
+            async with translated():
+                await self._client.get_workflow_handle(workflow_id).signal(
+                    signal, args=arguments, rpc_timeout=RPC_TIMEOUT
+                )
         except WorkflowNotFoundError:
             return False
         return True

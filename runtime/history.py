@@ -24,11 +24,10 @@ from contracts.messages import (
     TaskState,
 )
 from contracts.names import (
-    CLOSE_TASK,
+    BEGIN_WAIT,
+    INTERNAL_ACTIVITIES,
     ITERATION,
     OPEN_TASK,
-    SETTLE_EXECUTION,
-    SETTLE_TASKS,
     task_of_effect,
 )
 from flows.canonical import digest
@@ -38,7 +37,8 @@ from runtime.run_history import RunHistory, TaskHistory
 RPC_TIMEOUT = timedelta(seconds=5)
 LOCAL_ACTIVITY_MARKER = "core_local_activity"
 
-_OURS = frozenset({SETTLE_TASKS, SETTLE_EXECUTION, CLOSE_TASK})
+_OPENINGS = frozenset({OPEN_TASK, BEGIN_WAIT})
+_OURS = INTERNAL_ACTIVITIES - _OPENINGS
 _STOPPING = frozenset(
     {
         EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED,
@@ -156,7 +156,7 @@ class HistoryReader:
         is_remote = scope.remote_task(scheduled.activity_id) is not None
         if scheduled.activity_type.name in _OURS and not is_remote:
             return
-        if scheduled.activity_type.name == OPEN_TASK:
+        if scheduled.activity_type.name in _OPENINGS:
             await self._opened(scheduled.activity_id, scheduled.input, scope)
             return
         remote = scope.remote_task(scheduled.activity_id)
@@ -166,6 +166,7 @@ class HistoryReader:
             return
         task = scope.task(scheduled.activity_id, scheduled.activity_type.name)
         task.call = await self._value(scheduled.input, TaskCall)
+        task.state, task.failure = TaskState.RUNNING, None
         scope.by_event[event.event_id] = task
 
     async def _opened(self, activity_id: str, asked: Payloads, scope: "_Scope") -> None:
@@ -185,7 +186,7 @@ class HistoryReader:
         facts = json.loads(marker.details["data"].payloads[0].data)
         if facts["activity_type"] in _OURS:
             return
-        if facts["activity_type"] == OPEN_TASK:
+        if facts["activity_type"] in _OPENINGS:
             if not marker.HasField("failure"):
                 await self._opened(facts["activity_id"], Payloads(), scope)
             return

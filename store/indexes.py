@@ -52,6 +52,7 @@ VERSIONS_BY_NUMBER = "by_number"
 VERSIONS_FAVOURITE = "favourites_by_number"
 FILES_BY_FLOW = "stored_by_flow_created"
 FILES_UNSWEPT = "unswept"
+WEBHOOK_DATA_BY_TASK = "unique_by_task"
 CHUNKS_IN_ORDER = "files_id_1_n_1"
 """The name that every GridFS driver gives this index."""
 
@@ -197,6 +198,9 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(FILES_UNSWEPT, "sweep_at", only={"sweep_at": {"$exists": True}}),
     ],
     f"{collections.FILE_CONTENTS}.chunks": [_index(CHUNKS_IN_ORDER, "files_id", "n", unique=True)],
+    collections.WEBHOOK_DATA: [
+        _index(WEBHOOK_DATA_BY_TASK, "execution_id", "task_name", only=_LIVE, unique=True)
+    ],
     PAYLOADS: [_index("by_owner", "owner_id", "created_at")],
     collections.ORGANIZATIONS: [_index("unique_name", "name", unique=True)],
     collections.WORKER_GROUPS: [

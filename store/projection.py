@@ -25,16 +25,18 @@ from contracts.messages import (
     TaskSettlement,
 )
 from flows.errors import ExecutionSupersededError, RunNotKnownError
+from store.attempt_rows import of_run, row_of, shape_of
 from store.clock import now, stored
 from store.execution_writer import ExecutionWriter
 from store.faults import guarded, is_unavailable
 from store.fence import Fence, Fences, refused, superseded
 from store.leftovers import Leftovers
 from store.models import ExecutionStatus, ProcessingStatus
-from store.output_index import OutputIndex, Shape
+from store.output_index import OutputIndex
 from store.pending_reports import PendingReports, Reports
 from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
 from store.settling import Settling
+from store.suspension import Suspension, awaits, is_settled_wait, is_wait, waiting_fields
 from store.values import Database, Document, Values, encode
 
 AdoptRun = Callable[[RunContext, str], Awaitable[Sequence[TaskSettlement] | None]]
@@ -85,6 +87,7 @@ class Projection:
         self._executions = ExecutionWriter(database)
         self._leftovers = Leftovers(database)
         self._pending = PendingReports(self._write_pending)
+        self._suspension = Suspension(database)
         self._settling = Settling(
             database,
             self._fences,
@@ -121,28 +124,57 @@ class Projection:
             call.context, run_id, lambda: self._open_attempt(call, attempt, run_id, at)
         )
 
+    @guarded
+    async def await_input(
+        self, call: TaskCall, run_id: str | None, at: datetime, workflow_id: str
+    ) -> None:
+        """Show a task as waiting for the outside, and so its execution. Repeatable.
+
+        Args:
+            workflow_id: Whom to signal once something came for it.
+
+        Raises:
+            ExecutionSupersededError: As ``open_attempt``.
+            StoreUnavailableError: Not known to be written.
+        """
+        await self._as_known_run(
+            call.context, run_id, lambda: self._open_attempt(call, 1, run_id, at, workflow_id)
+        )
+        await self._suspension.reckon(call.context)
+
     async def _open_attempt(
-        self, call: TaskCall, attempt: int, run_id: str | None, at: datetime
+        self,
+        call: TaskCall,
+        attempt: int,
+        run_id: str | None,
+        at: datetime,
+        waits_in: str | None = None,
     ) -> None:
         """Write the row of an attempt that begins, between two looks at the fence.
 
         The first one may be remembered where the row concerns no other: a later attempt changes the
-        rows before it, a newer generation hides those of older ones.
+        rows before it, a newer generation hides those of older ones, a wait may be settled.
         """
         context = call.context
-        is_first = attempt == 1 and context.generation == 1
+        is_first = attempt == 1 and context.generation == 1 and not is_wait(call)
         look = self._fences.lately(context, run_id) if is_first else self._fences.of(context)
         fence = await look
         refusal = refused(fence, context, run_id)
+        if is_settled_wait(call, fence, refusal):
+            return
         if refusal is not None or fence is None:
             raise refusal or superseded(context)
         fields = await self._opening(call, run_id, at)
-        row = _row(call, attempt, RUNNING, ProcessingStatus.RUNNING, fields)
+        status = ProcessingStatus.RUNNING
+        if waits_in is not None:
+            status = ProcessingStatus.AWAITING_INPUT
+            fields |= waiting_fields(call, waits_in)
+        row = row_of(call, attempt, RUNNING, status, fields)
         row.begins = True
         row.is_full = fence.is_full
         await asyncio.gather(
             self._rows.write(row),
-            self._outputs.ensure(context, [_shape(row)]),
+            self._outputs.ensure(context, [shape_of(row)]),
             self._progress(context, fence),
         )
         await self._ensure_still_wanted(row, run_id)
@@ -160,9 +192,11 @@ class Projection:
             StoreUnavailableError: Not known to be written.
         """
         fields = await self._ending(call.context, end)
-        row = _row(call, attempt, REPORTED, end.status, fields | {"run_id": run_id})
+        row = row_of(call, attempt, REPORTED, end.status, fields | {"run_id": run_id})
         row.is_opened = True
         await self._rows.write(row)
+        if awaits(call) is not None:
+            await self._suspension.reckon(call.context)
 
     @guarded
     async def record_attempt(
@@ -176,7 +210,7 @@ class Projection:
             StoreUnavailableError: Not known to be written.
         """
         row = await self._whole(call, attempt, end, run_id)
-        reports = Reports(call.context, {row.id: row}, {row.task_name: (_shape(row), now())})
+        reports = Reports(call.context, {row.id: row}, {row.task_name: (shape_of(row), now())})
         await self._as_known_run(call.context, run_id, lambda: self._write_ended(reports, run_id))
 
     @guarded
@@ -191,7 +225,7 @@ class Projection:
             StoreUnavailableError: The output is too large to be kept back, and not written.
         """
         row = await self._whole(call, attempt, end, run_id)
-        self._pending.note(row, _shape(row), end.started_at)
+        self._pending.note(row, shape_of(row), end.started_at)
 
     @guarded
     async def settle_tasks(
@@ -279,7 +313,7 @@ class Projection:
         """Return the row of an attempt that is written once, at its end."""
         fields = await self._ending(call.context, end)
         fields |= await self._opening(call, run_id, end.started_at)
-        row = _row(call, attempt, REPORTED, end.status, fields)
+        row = row_of(call, attempt, REPORTED, end.status, fields)
         row.begins = True
         return row
 
@@ -288,7 +322,7 @@ class Projection:
         run_ids = {row.fields["run_id"] for row in reports.rows.values()}
         try:
             for run_id in run_ids:
-                await self._write_ended(_of_run(reports, run_id), run_id)
+                await self._write_ended(of_run(reports, run_id), run_id)
         except ExecutionSupersededError:
             return
         except Exception as error:
@@ -359,30 +393,3 @@ class Projection:
                 },
             )
         )
-
-
-def _of_run(reports: Reports, run_id: str | None) -> Reports:
-    """Return the reports of one run."""
-    rows = {key: row for key, row in reports.rows.items() if row.fields["run_id"] == run_id}
-    return Reports(reports.context, rows, reports.shapes)
-
-
-def _shape(row: RowWrite) -> Shape:
-    """Return what the row says about its task as a whole."""
-    return Shape(row.task_name, row.item is not None, row.item_count)
-
-
-def _row(
-    call: TaskCall, attempt: int, rank: int, status: ProcessingStatus, fields: Document
-) -> RowWrite:
-    """Return the write for one attempt of a call."""
-    return RowWrite(
-        context=call.context,
-        task_name=call.task_name,
-        item=call.item,
-        item_count=None if call.item is None else call.item_count,
-        attempt=attempt,
-        rank=rank,
-        status=status,
-        fields=fields,
-    )

@@ -7,6 +7,7 @@ from temporalio import workflow
 from temporalio.exceptions import FailureError
 
 from contracts.messages import (
+    DeliveryNotice,
     FlowExecutionResult,
     FlowExecutionStart,
     RunContext,
@@ -15,12 +16,13 @@ from contracts.messages import (
     TaskState,
     TaskView,
 )
-from contracts.names import FLOW_EXECUTION, TASK_STATES
+from contracts.names import ADMITTED, DELIVERED, FLOW_EXECUTION, TASK_STATES
 from workflows.failures import is_superseded, superseded_failure, task_error, task_failure
 from workflows.scheduling.crew import shielded
 from workflows.scheduling.scheduler import Scheduler
 from workflows.scheduling.settling import settle_execution
 from workflows.scheduling.verdict import Ending, Verdict
+from workflows.scheduling.waiting import Waits
 
 
 @workflow.defn(name=FLOW_EXECUTION, failure_exception_types=[ValidationError])
@@ -38,6 +40,7 @@ class FlowExecutionWorkflow:
             generation=start.generation,
             run_id=workflow.info().run_id,
         )
+        self._waits = Waits(self._context)
         self._scheduler: Scheduler | None = None
 
     @workflow.run
@@ -61,6 +64,16 @@ class FlowExecutionWorkflow:
             case _:
                 raise task_failure(verdict.failed_task, verdict.error)
 
+    @workflow.signal(name=DELIVERED)
+    def delivered(self, notice: DeliveryNotice) -> None:
+        """Let a task that waits look up what came for it; may come any number of times."""
+        self._waits.ring(notice)
+
+    @workflow.signal(name=ADMITTED)
+    def admitted(self) -> None:
+        """Let what was woken, and had to queue, ask again whether it may go on."""
+        self._waits.parking.admit()
+
     @workflow.query(name=TASK_STATES)
     def task_states(self) -> list[TaskView]:
         """Return where every task stands, in document order."""
@@ -73,7 +86,7 @@ class FlowExecutionWorkflow:
         workflow task, again and again, and leave the execution open for ever.
         """
         try:
-            self._scheduler = Scheduler(self._context, start)
+            self._scheduler = Scheduler(self._context, start, self._waits)
             return await self._scheduler.drain()
         except asyncio.CancelledError:
             return Verdict(Ending.CANCELLED)

@@ -6,13 +6,14 @@ from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.exceptions import FailureError
 
-from contracts.messages import IterationResult, IterationStart
-from contracts.names import ITERATION
+from contracts.messages import DeliveryNotice, IterationResult, IterationStart
+from contracts.names import ADMITTED, DELIVERED, ITERATION
 from workflows.failures import is_superseded, superseded_failure, task_error, task_failure
 from workflows.scheduling.crew import shielded
 from workflows.scheduling.items import Items
 from workflows.scheduling.settling import settle_tasks
 from workflows.scheduling.verdict import Ending, Verdict
+from workflows.scheduling.waiting import Waits
 
 
 @workflow.defn(name=ITERATION, failure_exception_types=[ValidationError])
@@ -23,6 +24,7 @@ class IterationWorkflow:
     def __init__(self, start: IterationStart) -> None:
         """Keep what the items share; what could fail is left to ``run``."""
         self._start = start
+        self._waits = Waits(start.context)
         self._items: Items | None = None
 
     @workflow.run
@@ -46,10 +48,20 @@ class IterationWorkflow:
             case _:
                 raise task_failure(verdict.failed_task, verdict.error)
 
+    @workflow.signal(name=DELIVERED)
+    def delivered(self, notice: DeliveryNotice) -> None:
+        """Let a task that waits look up what came for it; may come any number of times."""
+        self._waits.ring(notice)
+
+    @workflow.signal(name=ADMITTED)
+    def admitted(self) -> None:
+        """Let what was woken, and had to queue, ask again whether it may go on."""
+        self._waits.parking.admit()
+
     async def _verdict(self) -> Verdict:
         """Run the items until they have ended one way or another, as the flow's workflow does."""
         try:
-            self._items = Items(self._start)
+            self._items = Items(self._start, self._waits)
             return await self._items.drain()
         except asyncio.CancelledError:
             return Verdict(Ending.CANCELLED)

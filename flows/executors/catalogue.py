@@ -27,6 +27,7 @@ from flows.executors.validation import VALIDATION
 from flows.executors.wait import WAIT
 from flows.executors.webhook_notification import WEBHOOK_NOTIFICATION
 from flows.executors.webhook_receive import WEBHOOK_RECEIVE
+from flows.executors.webhook_receiver import WEBHOOK_RECEIVER
 
 _executors: dict[str, TaskExecutor] = {
     executor.name: executor
@@ -50,6 +51,7 @@ _executors: dict[str, TaskExecutor] = {
         BRANCH,
         VALIDATION,
         WAIT,
+        WEBHOOK_RECEIVER,
         ACTIVITY,
     )
 }

@@ -59,6 +59,9 @@ class TaskExecutor:
         is_schedulable: Whether it tolerates being fired by a schedule.
         is_external: For inputs: whether an outside system feeds it.
         aliases: Other names that definitions may use.
+        awaits: For ``Kind.WAITING``: what kind of delivery from outside ends the wait, by the name
+            under which its source is known; None where time alone does.
+        fixed_parameters: What must be known before anything runs, so no reference may stand there.
     """
 
     name: str
@@ -74,6 +77,8 @@ class TaskExecutor:
     is_schedulable: bool = False
     is_external: bool = False
     aliases: tuple[str, ...] = ()
+    awaits: str | None = None
+    fixed_parameters: frozenset[str] = frozenset()
 
     @property
     def default_max_attempts(self) -> int:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Self
 
-from pydantic import AfterValidator, JsonValue, ValidationError, model_validator
+from pydantic import AfterValidator, JsonValue, model_validator
 from pydantic import Field as Describe
 from pydantic_core import PydanticCustomError
 
 from flows.errors import TaskFailedError
 from flows.executors.spec import MISSING_PARAMETER, JsonSchema, Kind, Parameters, TaskExecutor
+from flows.executors.waiting import fitting
 
 LONGEST_WAIT = timedelta(days=366)
 
@@ -56,17 +57,7 @@ def due_at(parameters: Mapping[str, JsonValue], began_at: datetime) -> datetime:
     Raises:
         TaskFailedError: ``InvalidParameters``; they do not fit, or ask for more than a year.
     """
-    try:
-        asked = WaitParameters.model_validate(dict(parameters))
-    except ValidationError as error:
-        faults = error.errors(include_url=False, include_context=False, include_input=False)
-        reasons = (
-            f"{'.'.join(map(str, fault['loc'])) or 'parameters'}: {fault['msg']}"
-            for fault in faults
-        )
-        raise TaskFailedError(
-            f"parameters do not fit wait: {'; '.join(reasons)}", type="InvalidParameters"
-        ) from None
+    asked = fitting(WaitParameters, parameters, "wait")
     if asked.until is None:
         return began_at + timedelta(seconds=asked.seconds or 0)
     instant = datetime.fromisoformat(asked.until)

@@ -39,6 +39,15 @@ def wait(name: str, seconds: JsonValue = None, **options: Any) -> Task:
     return Task(name=name, executor="wait", parameters={"seconds": seconds}, **options)
 
 
+def receiver(name: str, **parameters: JsonValue) -> Task:
+    """Return a task that waits for data from outside."""
+    return Task(
+        name=name,
+        executor="webhook_receiver",
+        parameters={"fields": [{"id": "n", "data_type": "int"}], **parameters},
+    )
+
+
 def remote(name: str, task_queue: str, arguments: JsonValue = None, **options: Any) -> Task:
     """Return a task that somebody else's worker runs, as the activity of the task's name."""
     parameters: dict[str, JsonValue] = {

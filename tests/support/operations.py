@@ -25,6 +25,7 @@ from operations.sealing import Sealing
 from operations.starting import Starter
 from operations.truth import TruthCheck
 from operations.vault import Vault
+from operations.waiting import Wakes
 from runtime.gateway import Described, Gateway
 from store.audit import Audit
 from store.credentials import CredentialRepository
@@ -38,6 +39,7 @@ from store.models import ExecutionRecord
 from store.payloads import PayloadRepository
 from store.projection import Projection
 from store.schedules import ScheduleRepository
+from store.suspension import Suspension
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 from tests.support.effect_flows import INPUT, a_flow, a_note
@@ -167,6 +169,7 @@ async def operations_on(
             payloads=PayloadRepository(database),
             uploads=FileSweep(FileRepository(database), GridFSContents(database)),
             payload_retention=timedelta(days=7),
+            wakes=Wakes(Suspension(database), gateway, {}),
             schedules=schedules,
         ),
         audit=Audit(database),

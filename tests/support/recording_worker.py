@@ -21,6 +21,8 @@ from activities.data import DataActivities
 from activities.failures import activity_failure
 from activities.waiting import WaitActivities
 from contracts.messages import (
+    AllWaitCall,
+    AllWaitReply,
     CloseTaskCall,
     CloseTaskReply,
     FireCall,
@@ -34,20 +36,30 @@ from contracts.messages import (
     TaskCall,
     TaskReply,
     TaskSettlement,
+    WaitCall,
+    WaitReply,
+    WokenCall,
+    WokenReply,
 )
 from contracts.names import (
+    BEGIN_WAIT,
     CLOSE_TASK,
     FIRE_TRIGGER,
+    LOOK_FOR_DELIVERY,
+    NOTE_ALL_WAIT,
+    NOTE_WOKEN,
     OPEN_TASK,
     SETTLE_EXECUTION,
     SETTLE_TASKS,
     SUPERSEDED,
+    activity_id,
 )
 from flows.canonical import digest
 from flows.errors import TaskFailedError
 from flows.executors.catalogue import EXECUTORS
 from flows.executors.spec import Kind
 from flows.executors.wait import WAIT
+from flows.executors.webhook_receiver import WEBHOOK_RECEIVER
 from runtime.temporal import workflow_runner
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.iteration import IterationWorkflow
@@ -76,6 +88,12 @@ class Recorder:
         ended: What they said had ended of that.
         store_faults: How many calls of the store fail before it answers.
         lacks: Names of tasks whose outputs the store says it lacks, once.
+        come: What is stored for tasks that wait, by name, and by ``name#item``.
+        waits: What workflows said they wait for, whom to signal included.
+        looks: How often they looked for it since.
+        parked: When they said that all of them waits: by which workflow, and for which children.
+        woken: Which workflows asked to go on.
+        refused_admissions: How often such a question is answered with no.
         supersedes: Whether the store says that a newer generation owns the execution.
         most_at_once: The largest number of attempts of one task that were in flight together.
     """
@@ -90,6 +108,12 @@ class Recorder:
     closed: list[SettleExecutionCall] = field(default_factory=list)
     store_faults: int = 0
     lacks: set[str] = field(default_factory=set)
+    come: dict[str, JsonValue] = field(default_factory=dict)
+    waits: list[WaitCall] = field(default_factory=list)
+    looks: int = 0
+    parked: list[AllWaitCall] = field(default_factory=list)
+    woken: list[WokenCall] = field(default_factory=list)
+    refused_admissions: int = 0
     supersedes: bool = False
     most_at_once: dict[str, int] = field(default_factory=dict)
     in_flight: dict[str, int] = field(default_factory=dict)
@@ -102,7 +126,10 @@ class Recorder:
         self.in_flight[name] = self.in_flight.get(name, 0) + 1
         self.most_at_once[name] = max(self.most_at_once.get(name, 0), self.in_flight[name])
         try:
-            output = await self.behaviours.get(name, _as_in_production)(call)
+            if call.executor == WEBHOOK_RECEIVER.name and name not in self.behaviours:
+                output = self.come[place_of(call)]
+            else:
+                output = await self.behaviours.get(name, _as_in_production)(call)
         finally:
             self.in_flight[name] -= 1
         return TaskReply(
@@ -134,6 +161,36 @@ class Recorder:
         self._fault()
         self.ended.append(call)
         return CloseTaskReply()
+
+    @activity.defn(name=BEGIN_WAIT)
+    async def begin_wait(self, call: WaitCall) -> WaitReply:
+        """Remember what waits, and say whether it has come."""
+        self._fault()
+        if self.supersedes:
+            raise failure("moved on", type=SUPERSEDED)
+        self.opened.append(call)
+        self.waits.append(call)
+        return WaitReply(has_come=place_of(call.call) in self.come)
+
+    @activity.defn(name=LOOK_FOR_DELIVERY)
+    async def look_for_delivery(self, call: WaitCall) -> WaitReply:
+        """Say whether what a task waits for has come."""
+        self._fault()
+        self.looks += 1
+        return WaitReply(has_come=place_of(call.call) in self.come)
+
+    @activity.defn(name=NOTE_ALL_WAIT)
+    async def note_all_wait(self, call: AllWaitCall) -> AllWaitReply:
+        """Remember that all of a workflow waits."""
+        self.parked.append(call)
+        return AllWaitReply()
+
+    @activity.defn(name=NOTE_WOKEN)
+    async def note_woken(self, call: WokenCall) -> WokenReply:
+        """Let a workflow go on, unless the test says otherwise."""
+        self.woken.append(call)
+        self.refused_admissions -= 1
+        return WokenReply(is_admitted=self.refused_admissions < 0)
 
     @activity.defn(name=SETTLE_TASKS)
     async def settle_tasks(self, call: SettleTasksCall) -> SettleTasksReply:
@@ -194,6 +251,11 @@ class Recorder:
             raise ApplicationError("the store does not answer", type="unavailable")
 
 
+def place_of(call: TaskCall) -> str:
+    """Return the name of a task, or of one item of it."""
+    return activity_id(call.task_name, call.item)
+
+
 async def _as_in_production(call: TaskCall) -> JsonValue:
     """Do what the platform's own instant activities do; any other answers with its parameters."""
     data = DataActivities()
@@ -214,6 +276,10 @@ def activities(recorder: Recorder) -> list[Callable[..., Any]]:
         recorder.fire_trigger,
         recorder.open_task,
         recorder.close_task,
+        recorder.begin_wait,
+        recorder.look_for_delivery,
+        recorder.note_all_wait,
+        recorder.note_woken,
         recorder.settle_tasks,
         recorder.settle_execution,
     ]

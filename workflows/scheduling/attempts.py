@@ -20,8 +20,9 @@ from workflows.scheduling.depth import check_depth
 from workflows.scheduling.remote import run_remote
 from workflows.scheduling.resolution import Resolved
 from workflows.scheduling.retries import attempt_timeout, attempts_allowed, retry_policy
+from workflows.scheduling.settling import insist
 from workflows.scheduling.summaries import summary
-from workflows.scheduling.waiting import waited
+from workflows.scheduling.waiting import Waits
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 MAX_LOCAL_AT_ONCE = 50
@@ -84,7 +85,9 @@ def task_call(
     )
 
 
-async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Finished:
+async def run_activity(
+    call: TaskCall, task: Task, executor: TaskExecutor, waits: Waits
+) -> Finished:
     """Run a task to its end, all attempts included.
 
     The answer is decoded here and not by the SDK: what cannot be decoded fails the task, where it
@@ -98,7 +101,9 @@ async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Fi
     match executor.kind:
         case Kind.INSTANT | Kind.WAITING:
             if executor.kind is Kind.WAITING:
-                call = await waited(call, title)
+                call = await waits.over(call, executor, title)
+            if executor.awaits is not None:
+                return await _fetched(call, executor, title)
             raw = await workflow.execute_local_activity(
                 executor.name,
                 call,
@@ -134,6 +139,15 @@ async def run_activity(call: TaskCall, task: Task, executor: TaskExecutor) -> Fi
     reply = decoded(raw, TaskReply)
     check_depth(reply.output, "the task's output nests", raw.payload.data)
     return Finished(reply, len(raw.payload.data))
+
+
+async def _fetched(call: TaskCall, executor: TaskExecutor, title: str) -> Finished:
+    """Return what came for a task that waited; a store that is down is asked until it answers."""
+    place = activity_id(call.task_name, call.item)
+    reply = await insist(executor.name, call, TaskReply, activity_id=place, title=title)
+    encoded = canonical_bytes(reply.output)
+    check_depth(reply.output, "the task's output nests", encoded)
+    return Finished(reply, len(encoded))
 
 
 def decoded(raw: RawValue, kind: type[Answer]) -> Answer:

@@ -31,8 +31,12 @@ class Crew:
         self._tasks[task] = None
         task.add_done_callback(self._ended)
 
+    def poke(self) -> None:
+        """Let ``changed`` return although none has ended: one of them stands otherwise now."""
+        self._changed.set()
+
     async def changed(self) -> None:
-        """Wait until at least one has ended since the last call."""
+        """Wait until at least one has ended, or poked, since the last call."""
         await self._changed.wait()
         self._changed.clear()
         if self._escaped is not None:

@@ -23,6 +23,7 @@ from workflows.scheduling.retries import most_attempts
 from workflows.scheduling.seeds import Seeds
 from workflows.scheduling.settling import settlement
 from workflows.scheduling.verdict import Ending, Verdict
+from workflows.scheduling.waiting import Waits
 
 
 @dataclass(slots=True)
@@ -43,7 +44,7 @@ class Items:
         failures: What went wrong so far.
     """
 
-    def __init__(self, start: IterationStart) -> None:
+    def __init__(self, start: IterationStart, waits: Waits) -> None:
         """Prepare the stretch; nothing runs yet.
 
         Raises:
@@ -58,6 +59,7 @@ class Items:
         self._seeds = Seeds(start.seeds)
         self._runs = [ItemRun(start.first_item + index) for index in range(start.length)]
         self._crew = Crew()
+        self._waits = waits
         self._budget = CommandBudget()
         self.failures: Failures[ItemRun] = Failures()
 
@@ -70,13 +72,13 @@ class Items:
         failures = self.failures
         for index, run in enumerate(self._runs):
             while len(self._crew) >= self._window and not failures.has_any:
-                await self._crew.changed()
+                await self._waits.parking.rest(self._crew)
             await self._budget.paused()
             if failures.has_any:
                 break
             self._begin(index, run)
         while len(self._crew) and not failures.has_any:
-            await self._crew.changed()
+            await self._waits.parking.rest(self._crew)
         if failures.is_superseded:
             return Verdict(Ending.SUPERSEDED)
         if failures.first is not None:
@@ -86,6 +88,7 @@ class Items:
     async def stop(self) -> None:
         """Cancel whatever is under way and wait until it has let go."""
         self.failures.is_stopping = True
+        await self._waits.parking.stop()
         await self._crew.dismiss()
 
     def words(self) -> list[TaskSettlement]:
@@ -134,7 +137,7 @@ class Items:
     async def _run(self, run: ItemRun, call: TaskCall) -> None:
         """Run an item, all attempts included."""
         try:
-            finished = await run_activity(call, self._task, self._executor)
+            finished = await run_activity(call, self._task, self._executor, self._waits)
         except (Exception, asyncio.CancelledError) as error:
             self.failures.keep(run, error)
             return

@@ -5,8 +5,10 @@ Source: docs/decisions/0005-what-is-local-and-what-is-not.md.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import JsonValue
 from temporalio import workflow
@@ -19,8 +21,9 @@ from flows.canonical import canonical_bytes
 from flows.errors import TaskFailedError
 from flows.iteration import Iteration
 from flows.model import DEFAULT_WINDOW, Task
-from workflows.scheduling.attempts import decoded
+from workflows.scheduling.attempts import decoded, executor_of
 from workflows.scheduling.budget import CommandBudget
+from workflows.scheduling.parking import Away, Parking
 from workflows.scheduling.seeds import Seeds
 from workflows.scheduling.summaries import summary
 
@@ -58,12 +61,15 @@ class IteratingTask:
         seeds: Seeds,
         budget: CommandBudget,
         children: asyncio.Semaphore,
+        parking: Parking,
     ) -> None:
         """Cut the iteration; nothing runs yet.
 
         Args:
             children: Bounds the child workflows of the whole flow; the server allows 2,000.
+            parking: Of the flow's workflow; told where items wait for the outside.
         """
+        self._parking = parking
         self._context = context
         self._task = task
         self._iteration = iteration
@@ -87,12 +93,14 @@ class IteratingTask:
             TaskFailedError: The outputs are larger together than one workflow can hold; likewise.
             CancelledError: The flow stops; no child is running any more.
         """
-        lanes = [asyncio.create_task(self._lane(window, count_done)) for window in self._windows()]
-        if lanes:
-            try:
-                await workflow.wait(lanes, return_when=asyncio.FIRST_EXCEPTION)
-            finally:
-                await _put_out(lanes)
+        windows = self._windows()
+        with self._away(len(windows)) as away:
+            lanes = [asyncio.create_task(self._lane(each, count_done, away)) for each in windows]
+            if lanes:
+                try:
+                    await workflow.wait(lanes, return_when=asyncio.FIRST_EXCEPTION)
+                finally:
+                    await _put_out(lanes)
         for lane in lanes:
             lane.result()
         results = [result for result in self._results if result is not None]
@@ -107,7 +115,15 @@ class IteratingTask:
         lanes = min(len(self._stretches), max(1, window // WINDOW_OF_A_LANE))
         return [window // lanes + (1 if lane < window % lanes else 0) for lane in range(lanes)]
 
-    async def _lane(self, window: int, count_done: Callable[[int], None]) -> None:
+    def _away(self, lanes: int) -> AbstractContextManager[Away | None]:
+        """Return what counts the iteration as waiting, if its items may wait for the outside."""
+        if executor_of(self._task).awaits is None:
+            return nullcontext()
+        return self._parking.away(lanes)
+
+    async def _lane(
+        self, window: int, count_done: Callable[[int], None], away: Away | None
+    ) -> None:
         """Run one child after the other until none waits."""
         while self._waiting:
             position = self._waiting.popleft()
@@ -115,10 +131,12 @@ class IteratingTask:
             async with self._children:
                 await self._budget.paused()
                 self._budget.spend(commands=1, size_bytes=stretch.size_bytes)
-                self._results[position] = await self._run_child(stretch, window)
+                self._results[position] = await self._run_child(stretch, window, away)
             count_done(stretch.length)
+        if away is not None:
+            away.lanes -= 1
 
-    async def _run_child(self, stretch: Stretch, window: int) -> IterationResult:
+    async def _run_child(self, stretch: Stretch, window: int, away: Away | None) -> IterationResult:
         """Run one stretch.
 
         The child's id ends in a random part: the items that run again after an operator's reset
@@ -126,10 +144,12 @@ class IteratingTask:
         """
         info = workflow.info()
         last = stretch.first + stretch.length - 1
-        raw = await workflow.execute_child_workflow(
+        place = f"{info.workflow_id}:{self._task.name}:{stretch.first}"
+        child = f"{place}:{workflow.uuid4().hex[:12]}"
+        running = workflow.execute_child_workflow(
             ITERATION,
             self._start(stretch, window),
-            id=f"{info.workflow_id}:{self._task.name}:{stretch.first}:{workflow.uuid4().hex[:12]}",
+            id=child,
             result_type=RawValue,
             cancellation_type=ChildWorkflowCancellationType.WAIT_CANCELLATION_COMPLETED,
             parent_close_policy=ParentClosePolicy.TERMINATE,
@@ -139,12 +159,25 @@ class IteratingTask:
                 self._task.title or self._task.name, f" #{stretch.first}-{last}"
             ),
         )
+        raw = await (running if away is None else self._waited_for(running, child, away))
         self.output_bytes += len(raw.payload.data)
         if self.output_bytes > MAX_OUTPUT_BYTES:
             raise TaskFailedError(
                 f"the outputs of all items exceed {MAX_OUTPUT_BYTES} bytes", type="OutputTooLarge"
             )
         return decoded(raw, IterationResult)
+
+    async def _waited_for(
+        self, running: Coroutine[Any, Any, RawValue], child: str, away: Away
+    ) -> RawValue:
+        """Return what a child does whose items wait for the outside."""
+        self._parking.gone_to(away, child)
+        try:
+            raw = await running
+        finally:
+            del away.children[child]
+        await self._parking.woken()
+        return raw
 
     def _start(self, stretch: Stretch, window: int) -> IterationStart:
         """Return all that a child needs for its stretch."""

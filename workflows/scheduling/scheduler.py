@@ -38,6 +38,7 @@ from workflows.scheduling.results import result_of
 from workflows.scheduling.retries import most_attempts
 from workflows.scheduling.seeds import Seeds
 from workflows.scheduling.verdict import Ending, Verdict
+from workflows.scheduling.waiting import Waits
 
 BRANCH = "branch"
 MAX_ACTIVITIES_AT_ONCE = 400
@@ -54,7 +55,7 @@ class Scheduler:
         failures: What went wrong so far.
     """
 
-    def __init__(self, context: RunContext, start: FlowExecutionStart) -> None:
+    def __init__(self, context: RunContext, start: FlowExecutionStart, waits: Waits) -> None:
         """Read the flow and fire its input task.
 
         Raises:
@@ -76,6 +77,7 @@ class Scheduler:
         self._ready: list[int] = []
         self._ready_local: list[int] = []
         self._crew = Crew()
+        self._waits = waits
         self._local_under_way = 0
         self._budget = CommandBudget()
         self._children = asyncio.Semaphore(MAX_CHILDREN_AT_ONCE)
@@ -95,7 +97,7 @@ class Scheduler:
             if run is not None:
                 self._begin(run)
             elif len(self._crew):
-                await self._crew.changed()
+                await self._waits.parking.rest(self._crew)
             else:
                 return Verdict(Ending.COMPLETED)
         failed = self.failures.first
@@ -106,6 +108,7 @@ class Scheduler:
     async def stop(self) -> None:
         """Cancel whatever is under way and wait until it has let go."""
         self.failures.is_stopping = True
+        await self._waits.parking.stop()
         await self._crew.dismiss()
 
     def words(self) -> list[TaskSettlement]:
@@ -167,15 +170,8 @@ class Scheduler:
         iteration = plan(run.task, values)
         if iteration is not None:
             run.items_total = iteration.length
-            work = IteratingTask(
-                self._context,
-                run.task,
-                iteration,
-                edges,
-                self._seeds,
-                self._budget,
-                self._children,
-            )
+            shared = self._seeds, self._budget, self._children, self._waits.parking
+            work = IteratingTask(self._context, run.task, iteration, edges, *shared)
             self._crew.begin(self._iterate(run, work))
             return
         parameters = parameters_of(run.task, values)
@@ -197,7 +193,7 @@ class Scheduler:
         """Run a task once, all attempts included."""
         is_local = run.executor.kind is Kind.INSTANT
         try:
-            finished = await run_activity(call, run.task, run.executor)
+            finished = await run_activity(call, run.task, run.executor, self._waits)
         except (Exception, asyncio.CancelledError) as error:
             self.failures.keep(run, error)
         else:

@@ -1,0 +1,48 @@
+"""Builds what lets tasks wait for the outside."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from activities.deliveries import DeliveryActivities
+from activities.waiting import WebhookDataActivities
+from flows.executors.webhook_receiver import WEBHOOK_DATA
+from operations.waiting import DeliverySource, Waiting, Wakes
+from operations.webhook_data import WebhookDataSource
+from runtime.gateway import Gateway
+from runtime.mongo import Mongo
+from store.parking import Parking
+from store.projection import Projection
+from store.suspension import Suspension
+from store.webhook_data import WebhookDataRepository
+
+Activity = Callable[..., Any]
+
+
+def sources_of(mongo: Mongo) -> Mapping[str, DeliverySource]:
+    """Return every kind of delivery that tasks can wait for."""
+    return {WEBHOOK_DATA: WebhookDataSource(WebhookDataRepository(mongo.database))}
+
+
+def waiting_activities(mongo: Mongo, projection: Projection) -> list[Activity]:
+    """Return the activities around waiting tasks, and those that end them."""
+    deliveries = DeliveryActivities(
+        Waiting(
+            projection=projection,
+            suspension=Suspension(mongo.database),
+            parking=Parking(mongo.database),
+            sources=sources_of(mongo),
+        )
+    )
+    received = WebhookDataActivities(WebhookDataSource(WebhookDataRepository(mongo.database)))
+    return [
+        deliveries.begin_wait,
+        deliveries.look_for_delivery,
+        deliveries.note_all_wait,
+        deliveries.note_woken,
+        received.webhook_receiver,
+    ]
+
+
+def wakes_of(mongo: Mongo, gateway: Gateway) -> Wakes:
+    """Return what wakes tasks that wait."""
+    return Wakes(Suspension(mongo.database), gateway, sources_of(mongo))
