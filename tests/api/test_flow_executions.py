@@ -7,7 +7,7 @@ import pytest
 from pydantic import JsonValue
 
 from tests.support.documents import START, a_flow, task
-from tests.support.platform import Platform
+from tests.support.platform import Execution, Platform
 
 Json = dict[str, JsonValue]
 
@@ -40,7 +40,7 @@ async def test_an_execution_is_recorded_with_the_flows_version_and_its_input(
         "error": None,
     }
     assert created["status"] in ("queued", "running")
-    shown = (await platform.client.get(f"/api/flow-executions/{created['id']}")).json()
+    shown = await Execution(platform.client, created["id"]).until("running")
     assert shown == {
         **created,
         "run_number": None,
