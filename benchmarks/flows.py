@@ -125,7 +125,7 @@ def _direct(platform: Platform, flow_id: str) -> Run:
 
     async def run() -> None:
         record = await use_cases.create(caller, flow_id, INPUT)
-        await _ended(platform, record.id)
+        await ended(platform, record.id)
 
     return run
 
@@ -136,12 +136,12 @@ def _through_post(platform: Platform, flow_id: str) -> Run:
             "/api/flow-executions", json={"flow_id": flow_id, "input": INPUT}
         )
         answer.raise_for_status()
-        await _ended(platform, answer.json()["id"])
+        await ended(platform, answer.json()["id"])
 
     return run
 
 
-async def _ended(platform: Platform, flow_execution_id: str) -> None:
+async def ended(platform: Platform, flow_execution_id: str) -> None:
     """Wait as the baseline's caller does: on the workflow's own result."""
     workflow_id = flow_workflow_id(flow_execution_id, 1)
     await platform.temporal.get_workflow_handle(workflow_id).result()
