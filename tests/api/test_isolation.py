@@ -75,6 +75,12 @@ ATTEMPTS = [
         404,
         parameters={"status": "cancelled"},
     ),
+    Attempt(
+        "POST",
+        "/api/flow-executions/{execution}/webhook-data",
+        403,
+        {"task_name": "a", "data": {}},
+    ),
     Attempt("GET", "/api/task-executions/{task_execution}", 404),
     Attempt("GET", "/api/task-outputs/{task_output}", 404),
     Attempt("GET", "/api/flows/{flow}/tags", 403),
@@ -168,6 +174,11 @@ NOT_OF_A_FLOW = {
 async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
     """An organization with one of everything, and the ids of all that."""
     owner = await working_api.organization()
+    return owner, await one_of_everything(owner)
+
+
+async def one_of_everything(owner: Platform) -> dict[str, str]:
+    """Make what the table above names, and return the ids."""
     execution = await owner.completed(a_flow(task("a")))
     shown = await execution.shown()
     row = (await execution.task_executions(task_name="a"))[0]
@@ -182,7 +193,7 @@ async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
     await owner.client.put(
         f"/api/flows/{shown['flow_id']}/invitations", json={"user_ids": [account]}
     )
-    return owner, {
+    return {
         "organization": owner.organization_id,
         "group": group.json()["id"],
         "account": account,
@@ -213,7 +224,7 @@ async def test_what_is_foreign_is_refused_and_nothing_changes(
     before = await stored(working_api, owner.organization_id)
     own = await stored(working_api, intruder.organization_id)
 
-    response = await _tried(intruder.client, attempt, ids)
+    response = await tried(intruder.client, attempt, ids)
 
     assert response.status_code == attempt.status
     assert response.json()["error"]["code"] == {403: "forbidden", 404: "not_found"}[attempt.status]
@@ -280,7 +291,7 @@ async def test_to_an_uninvited_worker_a_flow_is_as_foreign(
     flow_ids = {ids["flow"], ids["execution"], ids["task_execution"], ids["task_output"]}
 
     for attempt in of_flows:
-        answer = await _tried(worker, attempt, ids)
+        answer = await tried(worker, attempt, ids)
         assert answer.status_code == attempt.status, str(attempt)
     for name in sorted(UNADDRESSED):
         method, path = name.split(" ")
@@ -304,11 +315,11 @@ async def test_an_invited_worker_reads_all_of_a_flow(
     for attempt in ATTEMPTS:
         is_read = attempt.method == "GET" and attempt.path not in NOT_OF_A_FLOW
         if is_read and not attempt.path.endswith("invitations"):
-            answer = await _tried(worker, attempt, ids)
+            answer = await tried(worker, attempt, ids)
             assert answer.status_code in (200, 302), str(attempt)
 
 
-async def _tried(
+async def tried(
     client: httpx.AsyncClient, attempt: Attempt, ids: Mapping[str, str]
 ) -> httpx.Response:
     """Make an attempt."""
@@ -323,17 +334,17 @@ async def _tried(
 def test_no_operation_is_forgotten(working_api: Api) -> None:
     """Each operation that takes an id stands in the table above."""
     served = {
-        f"{method.upper()} {_without_names(path)}"
+        f"{method.upper()} {without_names(path)}"
         for path, methods in working_api.app.openapi()["paths"].items()
         for method in methods
         if path.startswith("/api/")
     }
 
-    tried = {f"{attempt.method} {_without_names(attempt.path)}" for attempt in ATTEMPTS}
+    tried = {f"{attempt.method} {without_names(attempt.path)}" for attempt in ATTEMPTS}
 
     assert served - tried == UNADDRESSED
 
 
-def _without_names(path: str) -> str:
+def without_names(path: str) -> str:
     parts = path.replace("/versions/1", "/versions/{}").split("/")
     return "/".join("{}" if part.startswith("{") else part for part in parts)
