@@ -1,7 +1,7 @@
 """Runs whose histories are kept: one for each way in which workflow code meets Temporal."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,8 +11,8 @@ from pydantic import JsonValue
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import WorkflowFailureError, WorkflowHandle
 
-from contracts.messages import FireCall, Seed, TaskCall
-from contracts.names import SCHEDULED_START
+from contracts.messages import DeliveryNotice, FireCall, Seed, TaskCall
+from contracts.names import DELIVERED, SCHEDULED_START
 from flows.model import Flow, RetryPolicy, Task
 from tests.support.engine import (
     INPUT,
@@ -24,6 +24,7 @@ from tests.support.engine import (
     effect,
     instant,
     pure,
+    receiver,
     remote,
     wait,
 )
@@ -71,6 +72,8 @@ class Scenario:
         store_faults: How many calls of the store fail at first.
         reuses_itself: Run it before, and let the recorded run reuse the results.
         keeps_child: Whether the first child's history is worth its size.
+        delivers: Tasks that something is delivered for, one after the other once all wait; the
+            first one is signalled before, too, when nothing is stored.
     """
 
     flow: Flow
@@ -81,6 +84,7 @@ class Scenario:
     input_task_name: str = "start"
     reuses_itself: bool = False
     keeps_child: bool = True
+    delivers: Sequence[str] = ()
 
     async def play(self, engine: Engine) -> list[AnyHandle]:
         """Run it, and return the workflows whose histories tell of it: the flow's and a child's."""
@@ -94,11 +98,24 @@ class Scenario:
             name = self.cancel_during
             await eventually(lambda: engine.recorder.begun(name))
             await handle.cancel()
+        await self._deliver(engine, handle)
         with suppress(WorkflowFailureError):
             await handle.result()
         if not self.keeps_child:
             return [handle]
         return [handle, *[child async for child in _children(engine, handle)][:1]]
+
+    async def _deliver(self, engine: Engine, handle: Handle) -> None:
+        """Store and signal what the tasks wait for."""
+        recorder = engine.recorder
+        if self.delivers:
+            await eventually(lambda: recorder.parked)
+            await handle.signal(DELIVERED, DeliveryNotice(task_name=self.delivers[0]))
+            await eventually(lambda: recorder.looks)
+        for name in self.delivers:
+            recorder.come[name] = {"n": 1}
+            await handle.signal(DELIVERED, DeliveryNotice(task_name=name))
+            await eventually(lambda name=name: recorder.called(name))
 
     async def _seeds(self, engine: Engine) -> list[Seed]:
         """Run the flow and return its results as a later generation gets them."""
@@ -275,6 +292,19 @@ SCENARIOS: Mapping[str, Scenario | Firing] = {
         {"n": [0, 0.1, 0.2]},
     ),
     "wait_while_the_store_is_down": Scenario(a_flow(wait("pause", 0.1)), store_faults=3),
+    "delivered": Scenario(
+        a_flow(receiver("ask"), receiver("other"), instant("after", ["{{ask}}", "{{other}}"])),
+        delivers=("ask", "other"),
+    ),
+    "delivered_beside_a_timer": Scenario(
+        a_flow(receiver("ask"), wait("pause", 1), instant("after", "{{pause}}")),
+        delivers=("ask",),
+    ),
+    "delivery_in_time": Scenario(a_flow(receiver("ask", timeout_seconds=60)), delivers=("ask",)),
+    "not_delivered": Scenario(a_flow(receiver("ask", timeout_seconds=0.2))),
+    "delivery_cancelled": Scenario(
+        a_flow(receiver("ask"), instant("after", "{{ask}}")), cancel_during="ask"
+    ),
     "scheduled_start": Firing(),
     "secrets": Scenario(_with_secrets(), _NUMBERS),
     "secrets_reused": Scenario(_with_secrets(), _NUMBERS, reuses_itself=True),

@@ -56,10 +56,9 @@ from contracts.names import (
 )
 from flows.canonical import digest
 from flows.errors import TaskFailedError
-from flows.executors.catalogue import EXECUTORS
+from flows.executors.catalogue import EXECUTORS, executor_named
 from flows.executors.spec import Kind
 from flows.executors.wait import WAIT
-from flows.executors.webhook_receiver import WEBHOOK_RECEIVER
 from runtime.temporal import workflow_runner
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.iteration import IterationWorkflow
@@ -126,7 +125,7 @@ class Recorder:
         self.in_flight[name] = self.in_flight.get(name, 0) + 1
         self.most_at_once[name] = max(self.most_at_once.get(name, 0), self.in_flight[name])
         try:
-            if call.executor == WEBHOOK_RECEIVER.name and name not in self.behaviours:
+            if _awaits(call) and name not in self.behaviours:
                 output = self.come[place_of(call)]
             else:
                 output = await self.behaviours.get(name, _as_in_production)(call)
@@ -254,6 +253,12 @@ class Recorder:
 def place_of(call: TaskCall) -> str:
     """Return the name of a task, or of one item of it."""
     return activity_id(call.task_name, call.item)
+
+
+def _awaits(call: TaskCall) -> bool:
+    """Tell whether a task waits for the outside."""
+    executor = executor_named(call.executor)
+    return executor is not None and executor.awaits is not None
 
 
 async def _as_in_production(call: TaskCall) -> JsonValue:

@@ -5,13 +5,22 @@ from datetime import timedelta
 
 import pytest
 from pydantic import JsonValue
+from temporalio.client import WorkflowFailureError
 from temporalio.testing import WorkflowEnvironment
 
 from contracts.messages import TaskCall
 from flows.model import RetryPolicy, Task
 from runtime.binaries import test_server_binary as server_binary
 from runtime.temporal import data_converter
-from tests.support.engine import Engine, a_flow, effect, instant, running_engine, wait
+from tests.support.engine import (
+    Engine,
+    a_flow,
+    effect,
+    instant,
+    receiver,
+    running_engine,
+    wait,
+)
 from tests.support.recording_worker import failure
 
 DAY = timedelta(days=1)
@@ -73,3 +82,33 @@ async def test_a_wait_of_days_takes_days(skipping: Engine) -> None:
     events = [event async for event in handle.fetch_history_events()]
     waited = events[-1].event_time.ToDatetime() - events[0].event_time.ToDatetime()
     assert timedelta(days=3) <= waited < timedelta(days=3, hours=1)
+
+
+async def test_nothing_within_weeks_fails_the_task(skipping: Engine) -> None:
+    flow = a_flow(receiver("ask", timeout_seconds=30 * DAY.total_seconds()))
+    handle = await skipping.start(flow)
+
+    with pytest.raises(WorkflowFailureError):
+        await handle.result()
+
+    events = [event async for event in handle.fetch_history_events()]
+    waited = events[-1].event_time.ToDatetime() - events[0].event_time.ToDatetime()
+    assert timedelta(days=30) <= waited < timedelta(days=30, hours=1)
+    assert len(events) < 20
+    error = skipping.recorder.word_on("ask").error
+    assert error is not None
+    assert error.type == "NotDelivered"
+
+
+async def test_what_was_stored_meanwhile_counts_when_time_is_up(skipping: Engine) -> None:
+    async def store(call: TaskCall) -> JsonValue:
+        skipping.recorder.come["ask"] = {"n": 1}
+        return None
+
+    skipping.recorder.behaviours = {"stored": store}
+    pause = wait("pause", DAY.total_seconds())
+    asked = receiver("ask", timeout_seconds=2 * DAY.total_seconds())
+
+    await skipping.run(a_flow(asked, pause, effect("stored", "{{pause}}")))
+
+    assert skipping.recorder.word_on("ask").output_digest
