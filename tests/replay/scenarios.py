@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -115,7 +116,7 @@ class Scenario:
         for name in self.delivers:
             recorder.come[name] = {"n": 1}
             await handle.signal(DELIVERED, DeliveryNotice(task_name=name))
-            await eventually(lambda name=name: recorder.called(name))
+            await eventually(partial(recorder.called, name))
 
     async def _seeds(self, engine: Engine) -> list[Seed]:
         """Run the flow and return its results as a later generation gets them."""

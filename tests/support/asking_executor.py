@@ -42,13 +42,13 @@ def asking_known() -> Iterator[None]:
         catalogue.unregister(ASK)
 
 
-def ask_each(name: str = "each", **options: int) -> Task:
+def ask_each(*, concurrency: int | None = None) -> Task:
     """Return a task that asks for each item of the flow input's ``n``."""
     parameters: dict[str, JsonValue] = {"question": "{{start.n}}"}
     return Task(
-        name=name,
+        name="each",
         executor=ASK.name,
         parameters=parameters,
         reference_modes={"question": "single"},
-        **options,
+        concurrency=concurrency,
     )
