@@ -88,7 +88,12 @@ class WebhookSubmissions:
             StoreUnavailableError: Not known to be stored: submit it again.
         """
         _require_sender(caller)
-        record = await self._access.get(caller, flow_execution_id, tells_foreign=False)
+        record = await self._access.get(
+            caller,
+            flow_execution_id,
+            tells_foreign=False,
+            reports=caller.kind == "service_account",
+        )
         schema = output_schema(await self._receiver(record, task_name))
         faults = schema_faults(schema, data)
         if faults:

@@ -280,6 +280,21 @@ async def test_a_machine_that_works_needs_an_invitation_too(api: Api, platform: 
     assert (uninvited, await robot.sees(flow)) == (False, True)
 
 
+async def test_a_machine_submits_data_without_an_invitation(api: Api, platform: Platform) -> None:
+    execution = await platform.started((await platform.flow(a_flow()))["id"])
+    accounts = "/api/service-accounts"
+    body: Json = {"name": "robot", "role": "worker"}
+    account = (await platform.client.post(accounts, json=body)).json()["id"]
+    key = await platform.client.post(f"{accounts}/{account}/api-keys", json={"name": "key"})
+    robot = await api.client(X_API_Key=key.json()["token"])
+
+    data: Json = {"task_name": "start", "data": {}}
+    answer = await robot.post(f"{execution.path}/webhook-data", json=data)
+
+    assert answer.status_code == 400
+    assert "does not wait for data" in answer.json()["error"]["message"]
+
+
 async def test_a_worker_cancels_and_deletes_only_what_they_see(
     api: Api, platform: Platform
 ) -> None:

@@ -78,7 +78,7 @@ ATTEMPTS = [
     Attempt(
         "POST",
         "/api/flow-executions/{execution}/webhook-data",
-        403,
+        404,
         {"task_name": "a", "data": {}},
     ),
     Attempt("GET", "/api/task-executions/{task_execution}", 404),
