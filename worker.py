@@ -17,7 +17,7 @@ from activities.interceptor import ProjectionInterceptor
 from activities.observation import ObservationInterceptor
 from activities.secrets import opened
 from composition.mail import receiving_mail
-from composition.records import record_activities
+from composition.records import promotion_of, record_activities
 from composition.task_activities import task_activities
 from flows.errors import StartUpError, TemporalUnavailableError
 from operations.open_watch import watch_open
@@ -101,7 +101,8 @@ async def serve(
             return
         gateway = Gateway(client, settings.task_queue)
         reopening = Reopening(Adoption(mongo.database), gateway)
-        projection = Projection(mongo.database, reopening.adopt)
+        freed = promotion_of(mongo, gateway).promote
+        projection = Projection(mongo.database, reopening.adopt, freed)
         activities = [
             *record_activities(settings, mongo, gateway, projection),
             *await stack.enter_async_context(task_activities(settings, mongo, spans)),

@@ -253,6 +253,7 @@ def _services(
         gateway=gateway,
         definitions=definitions,
         created=metrics.executions_created.inc,
+        max_queued=settings.max_queued_executions,
         sealing=sealing,
     )
     return Services(
@@ -280,7 +281,7 @@ def _services(
         invitations=Invitations(
             flows=flows_stored, invitations=invited, groups=groups, people=people
         ),
-        organizations=Organizations(organizations_stored),
+        organizations=Organizations(organizations_stored, starter.promotion),
         profiles=Profiles(people, organizations_stored),
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from flows.errors import EncryptionKeyMissingError, StartUpError
+from flows.errors import EncryptionKeyMissingError, OrganizationNotFoundError, StartUpError
 from operations.truth import TruthCheck, Verdict
 from operations.vault import Rotation, rotate
 from runtime import deployment
@@ -23,6 +23,8 @@ from store.indexes import ensure_indexes
 from store.migrations.catalogue import MIGRATIONS
 from store.migrations.migration import Migration
 from store.migrations.runner import Migrations
+from store.models import Organization
+from store.organizations import OrganizationRepository, Tier
 from store.rotation import SealedValues
 
 app = typer.Typer(name="admin", help="Look after a platform.", no_args_is_help=True)
@@ -74,6 +76,33 @@ def promote(
     finally:
         settle_interpreter()
     typer.echo(f"new executions begin on build {build_id} of {settings.deployment_name}")
+
+
+@app.command("set-tier")
+def set_tier(
+    organization_id: Annotated[str, typer.Argument(help="Id of the organization.")],
+    tier: Annotated[Tier, typer.Argument(help="Decides how many executions run at once.")],
+) -> None:
+    """Change the tier of an organization; its own settings count before it."""
+    settings = load_settings()
+    try:
+        changed = asyncio.run(_with_tier(settings, organization_id, tier))
+    except OrganizationNotFoundError as error:
+        raise StartUpError(f"no organization has the id {organization_id}") from error
+    finally:
+        settle_interpreter()
+    limit = "no limit" if changed.execution_limit is None else f"{changed.execution_limit} at once"
+    typer.echo(f"{changed.name} is {changed.tier}: {limit}")
+
+
+async def _with_tier(settings: Settings, organization_id: str, tier: Tier) -> Organization:
+    mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
+    try:
+        await ensure_indexes(mongo.database)
+        organizations = OrganizationRepository(mongo.database)
+        return await organizations.set_tier(organization_id, tier, "system")
+    finally:
+        mongo.close()
 
 
 async def _promoted(settings: Settings, build_id: str) -> None:

@@ -11,6 +11,7 @@ from operations.aftermath import Aftermath
 from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.files import FileSweep
+from operations.promotion import Promotion
 from operations.reconciliation import Reconciler
 from operations.schedules import ScheduledStarts, Schedules
 from operations.sealing import Sealing
@@ -101,4 +102,16 @@ def executions_of(
         ),
         gateway=gateway,
         definitions=definitions,
+        max_queued=settings.max_queued_executions,
     )
+
+
+def promotion_of(mongo: Mongo, gateway: Gateway) -> Promotion:
+    """Return what starts the next in line where slots were freed."""
+    return Starter(
+        flows=FlowRepository(mongo.database),
+        executions=ExecutionRepository(mongo.database),
+        task_executions=TaskExecutionRepository(mongo.database),
+        gateway=gateway,
+        definitions=Definitions(),
+    ).promotion

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from datetime import timedelta
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -14,18 +15,24 @@ from flows.errors import (
     FlowNotFoundError,
     InvalidDefinitionError,
     InvalidError,
+    RateLimitedError,
     UnavailableError,
 )
 from operations.access import ExecutionAccess, FlowAccess
 from operations.caller import Caller, Role
 from operations.definitions import Definition, Definitions
+from operations.promotion import waits_in_line
 from operations.sealing import Sealing
 from operations.starting import Starter
 from runtime.gateway import Gateway
 from store.clock import now
+from store.creation import Idempotency
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
-from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, FlowRecord
+from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, FlowRecord, SlotState
+
+MAX_QUEUED = 10_000
+RETRY_WHEN_QUEUED = timedelta(seconds=5)
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +54,17 @@ class Executions:
         definitions: Definitions,
         sealing: Sealing,
         created: Callable[[], None] | None = None,
+        max_queued: int = MAX_QUEUED,
     ) -> None:
         """Borrow everything.
 
         Args:
+            max_queued: How many executions of an organization with a limit may wait for a slot.
             created: Called for each execution that is recorded, to count it.
         """
         self._sealing = sealing
         self._created = created
+        self._max_queued = max_queued
         self._flows = FlowAccess(flows)
         self._access = ExecutionAccess(executions)
         self._executions = executions
@@ -85,6 +95,7 @@ class Executions:
                 credential that does not exist.
             InvalidInputError: The input does not fit, or no input task can be told.
             IdempotencyConflictError: The key was used with another request.
+            RateLimitedError: As many as may wait for a slot of the organization do so already.
             StoreUnavailableError: Nothing was recorded, as far as we know.
         """
         flow_record = await self._flows.latest(caller, flow_id)
@@ -97,12 +108,33 @@ class Executions:
         if idempotency_key is not None:
             request: JsonValue = [flow_id, input, input_task_name]
             idempotency = (idempotency_key, digest(request))
+        if caller.is_limited:
+            await self._require_room(caller, idempotency)
         record = await self._executions.create(draft, idempotency)
         if record.id == draft.id:
             self._tell_created(record)
         if record.is_open and record.started_generation < record.generation:
             await self._starter.try_start(record, flow_record)
         return record
+
+    async def _require_room(self, caller: Caller, idempotency: Idempotency | None) -> None:
+        """Refuse to queue more than an organization may; what was recorded before is found again.
+
+        Raises:
+            RateLimitedError: So many wait already.
+        """
+        queued = await self._executions.slots.queued(caller.organization_id, self._max_queued)
+        if queued < self._max_queued:
+            return
+        if idempotency is not None and await self._executions.created_under(
+            caller.organization_id, idempotency
+        ):
+            return
+        raise RateLimitedError(
+            f"{queued} executions wait for their turn already",
+            retry_after=RETRY_WHEN_QUEUED,
+            queued=queued,
+        )
 
     def _tell_created(self, record: ExecutionRecord) -> None:
         logger.info(
@@ -152,6 +184,7 @@ class Executions:
         if not record.is_open:
             return
         if record.started_generation < record.generation and await self._close_unstarted(record):
+            await self._starter.promotion.closed(record)
             return
         await self._executions.request_cancel(
             caller.organization_id, flow_execution_id, caller.modified_by
@@ -201,6 +234,7 @@ class Executions:
             "stale" if only_stale else "full",
             version,
             caller.modified_by,
+            is_limited=caller.is_limited,
         )
         await self._starter.try_start(renewed)
 
@@ -244,7 +278,13 @@ class Executions:
         """
         record = await self._access.get(caller, flow_execution_id, deleted_too=True)
         if record.status is not ExecutionStatus.DELETED:
-            await self._executions.delete(caller.organization_id, record.id, caller.modified_by)
+            await self._delete(caller, record)
+
+    async def _delete(self, caller: Caller, record: ExecutionRecord) -> None:
+        """Hide an execution; one that waits for a slot also leaves the line."""
+        await self._executions.delete(caller.organization_id, record.id, caller.modified_by)
+        if waits_in_line(record) and await self._close_unstarted(record):
+            await self._starter.promotion.closed(record)
 
     async def set_status(
         self, caller: Caller, flow_execution_id: str, status: ExecutionStatus
@@ -259,7 +299,7 @@ class Executions:
             caller, flow_execution_id, tells_foreign=False, reports=not deletes
         )
         if deletes:
-            await self._executions.delete(caller.organization_id, record.id, caller.modified_by)
+            await self._delete(caller, record)
             return await self._executions.find_any(caller.organization_id, record.id)
         return await self._executions.set_status(
             caller.organization_id, record.id, status, caller.modified_by
@@ -288,4 +328,6 @@ def _draft(
         updated_at=at,
         modified_by=caller.modified_by,
         triggered_task_executor_name=definition.triggered_executor(input_task_name),
+        slot=SlotState.FRESH if caller.is_limited else None,
+        queued_at=at if caller.is_limited else None,
     )

@@ -10,10 +10,11 @@ from datetime import date
 
 from pydantic import JsonValue
 
-from flows.errors import ForbiddenError, InvalidError
+from flows.errors import ForbiddenError, InvalidError, UnavailableError
 from operations.access import OTHER_ORGANIZATION
 from operations.caller import Caller, Role
 from operations.periods import Period, current_period
+from operations.promotion import Promotion
 from store.clock import now
 from store.models import Organization
 from store.organizations import LIMIT, OrganizationRepository
@@ -34,9 +35,10 @@ class Credits:
 class Organizations:
     """What callers may do with their organization."""
 
-    def __init__(self, organizations: OrganizationRepository) -> None:
-        """Borrow the repository."""
+    def __init__(self, organizations: OrganizationRepository, promotion: Promotion) -> None:
+        """Borrow both."""
         self._organizations = organizations
+        self._promotion = promotion
 
     async def get(self, caller: Caller, organization_id: str) -> Organization:
         """Return the caller's organization.
@@ -64,10 +66,13 @@ class Organizations:
         changed = await self._organizations.put_settings(
             caller.organization_id, settings, caller.modified_by
         )
-        logger.info(
-            "organization settings changed",
-            extra={"organization_id": changed.id, "user_id": caller.user_id},
-        )
+        facts = {"organization_id": changed.id, "user_id": caller.user_id}
+        logger.info("organization settings changed", extra=facts)
+        try:
+            await self._promotion.limit_changed(changed.id)
+        except UnavailableError as error:
+            facts["reason"] = error.message
+            logger.warning("new limit not put to use yet; the reconciler will do it", extra=facts)
         return changed
 
     async def credits(self, caller: Caller) -> Credits:

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 MAX_AT_ONCE = 8
 MAX_EXPIRING_FLOWS = 100
 MAX_UNSCHEDULED_FLOWS = 100
+MAX_LIMITED_ORGANIZATIONS = 100
 SYSTEM = "system"
 
 
@@ -66,6 +67,7 @@ class Reconciler:
         """
         self._executions = executions
         self._starter = starter
+        self._promotion = starter.promotion
         self._gateway = gateway
         self._aftermath = aftermath
         self._expiry = expiry
@@ -80,14 +82,17 @@ class Reconciler:
         """Look at the open executions whose last look is the longest ago.
 
         An execution that cannot be put right is logged and left for the next round; the others go
-        on. Tasks of theirs that wait are told what came for them. Afterwards schedules are brought
-        in line with their flows, and a bounded number is deleted of executions that their flow
-        keeps no longer, of payloads that no history needs any more, and of what is left of uploads.
+        on. Tasks of theirs that wait are told what came for them. Afterwards slots that nothing
+        holds any more go to the next in line, schedules are brought in line with their flows, and a
+        bounded number is deleted of executions that their flow keeps no longer, of payloads that no
+        history needs any more, and of what is left of uploads.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
         """
         records = await self._executions.open_records(call.limit)
+        in_line = await self._promotion.adopt(records)
+        records = [record for record in records if record.id not in in_line]
         limit = asyncio.Semaphore(MAX_AT_ONCE)
 
         async def looked(record: ExecutionRecord) -> Finding:
@@ -96,6 +101,7 @@ class Reconciler:
 
         found = await asyncio.gather(*(looked(record) for record in records))
         woken = await self._wake(records)
+        await self._promotion.mend(MAX_LIMITED_ORGANIZATIONS)
         await self._schedules.sync_pending(MAX_UNSCHEDULED_FLOWS)
         await self._payloads.delete_expired(self._payload_retention)
         await self._uploads.sweep(call.limit)

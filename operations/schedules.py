@@ -20,6 +20,7 @@ from flows.errors import (
 from flows.executors.catalogue import executor_named
 from flows.executors.scheduled_trigger import SCHEDULED_TRIGGER, ScheduledTriggerParameters
 from flows.model import Flow, Task
+from operations.caller import Caller
 from operations.definitions import Definitions
 from operations.executions import Executions
 from operations.triggers import Triggers, as_trigger, is_paused
@@ -152,7 +153,7 @@ class ScheduledStarts:
         if open_now and parameters.overlap in ("skip", "buffer_one"):
             return FireReply(outcome="skipped" if parameters.overlap == "skip" else "busy")
         try:
-            record = await self._create(call, parameters)
+            record = await self._create(call, parameters, trigger.caller)
         except (InvalidError, NotFoundError) as error:
             facts = {"flow_id": call.flow_id, "reason": error.message}
             logger.warning("a schedule fired, but the flow cannot run", extra=facts)
@@ -164,7 +165,7 @@ class ScheduledStarts:
         return FireReply(outcome="started", flow_execution_id=record.id)
 
     async def _create(
-        self, call: FireCall, parameters: ScheduledTriggerParameters
+        self, call: FireCall, parameters: ScheduledTriggerParameters, caller: Caller
     ) -> ExecutionRecord:
         """Record the execution; the scheduled time makes it repeatable."""
         scheduled_at = call.scheduled_at.isoformat() if call.scheduled_at is not None else ""
@@ -174,7 +175,7 @@ class ScheduledStarts:
         # No header can hold this separator, so no caller's own key is ever the same.
         key = "\x1f".join(("schedule", call.flow_id, call.task_name, scheduled_at))
         return await self._executions.create(
-            as_trigger(call.organization_id),
+            caller,
             call.flow_id,
             input,
             input_task_name=call.task_name,

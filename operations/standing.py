@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from operations.promotion import waits_in_line
 from runtime.gateway import Described, RunStatus
 from store.models import (
     ExecutionRecord,
@@ -49,9 +50,9 @@ def differences_of_status(served: Served, described: Described | None) -> Iterat
     """Yield where the execution's status is not what Temporal says about its current run."""
     record = served.record
     if record.is_open:
-        if described is None:
+        if described is None and not waits_in_line(record):
             yield "open, but Temporal knows no workflow"
-        elif not described.is_running:
+        elif described is not None and not described.is_running:
             yield f"open, but its workflow is {described.status.value}"
         return
     if described is not None and described.is_running:

@@ -11,6 +11,7 @@ from flows.errors import UnavailableError
 from flows.inputs import completed_input
 from operations.background import Background
 from operations.definitions import Definitions
+from operations.promotion import Promotion, waits_in_line
 from runtime.gateway import Gateway
 from store.clock import now
 from store.executions import ExecutionRepository
@@ -26,7 +27,11 @@ MAX_TERMINATIONS_AT_ONCE = 8
 
 
 class Starter:
-    """Starts the current generation of an execution, and ends the ones before it."""
+    """Starts the current generation of an execution, and ends the ones before it.
+
+    Attributes:
+        promotion: Starts what waits for a slot of its organization.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class Starter:
         self._task_executions = task_executions
         self._gateway = gateway
         self._definitions = definitions
+        self.promotion = Promotion(executions, self._begin)
 
     async def start(self, record: ExecutionRecord, known: FlowRecord | None = None) -> bool:
         """Start the record's generation and stamp it as started.
@@ -74,8 +80,12 @@ class Starter:
         """End older generations and start the current one; what fails is left to the reconciler.
 
         That it was started is stamped in the background, if there is one: a record without its
-        stamp is looked at by the reconciler, and starting it again does nothing.
+        stamp is looked at by the reconciler, and starting it again does nothing. One that waits for
+        a slot is started and stamped when its turn has come, perhaps now.
         """
+        if waits_in_line(record):
+            await self.promotion.promote(record.organization_id, known)
+            return
         with _left_to_the_reconciler(record):
             await self.end_older_generations(record)
             run_id = await self._gateway.start(await self._message(record, known))
@@ -91,13 +101,22 @@ class Starter:
     async def _stamp(self, record: ExecutionRecord, run_id: str | None) -> bool:
         """Stamp a generation as started, or end it again; return whether it is still wanted."""
         is_wanted = await self._executions.mark_started(
-            record.organization_id, record.id, record.generation, run_id, now()
+            record.organization_id,
+            record.id,
+            record.generation,
+            run_id,
+            now(),
+            has_slot=record.slot is not None,
         )
         if not is_wanted:
             await self._gateway.terminate(
                 flow_workflow_id(record.id, record.generation), NOT_WANTED
             )
         return is_wanted
+
+    async def _begin(self, record: ExecutionRecord, known: FlowRecord | None) -> bool:
+        await self.end_older_generations(record)
+        return await self.start(record, known)
 
     async def end_older_generations(self, record: ExecutionRecord) -> None:
         """Terminate every workflow of an earlier generation that may still run."""

@@ -20,15 +20,20 @@ TRIGGERS_PAUSED = "triggers_paused"
 
 @dataclass(frozen=True, slots=True)
 class Trigger:
-    """An input task of the latest version of a flow that may be fired."""
+    """An input task of the latest version of a flow that may be fired.
+
+    Attributes:
+        is_limited: Whether the flow's organization limits how many executions run at once.
+    """
 
     flow: FlowRecord
     task: Task
+    is_limited: bool = False
 
     @property
     def caller(self) -> Caller:
         """Return as whom the execution is created."""
-        return as_trigger(self.flow.organization_id)
+        return as_trigger(self.flow.organization_id, is_limited=self.is_limited)
 
 
 class Triggers:
@@ -67,7 +72,11 @@ class Triggers:
         if not organization.is_active or is_paused(record):
             return []
         flow = self._definitions.of(record).flow
-        return [Trigger(record, task) for task in flow.tasks if _is_of(task, executor)]
+        return [
+            Trigger(record, task, organization.is_limited)
+            for task in flow.tasks
+            if _is_of(task, executor)
+        ]
 
 
 def _is_of(task: Task, executor: str) -> bool:
@@ -80,11 +89,12 @@ def is_paused(record: FlowRecord) -> bool:
     return (record.settings or {}).get(TRIGGERS_PAUSED) is True
 
 
-def as_trigger(organization_id: str) -> Caller:
+def as_trigger(organization_id: str, *, is_limited: bool = False) -> Caller:
     """Return the caller that stands for outside systems of an organization."""
     return Caller(
         organization_id=organization_id,
         user_id=str(uuid5(NAMESPACE_URL, f"perdure:trigger:{organization_id}")),
         role=Role.INTEGRATION,
         kind="integration",
+        is_limited=is_limited,
     )

@@ -157,6 +157,7 @@ class Settings(BaseSettings):
     shutdown_grace: Seconds = Field(default=timedelta(seconds=10), ge=timedelta(0))
     payload_retention: Seconds = Field(default=timedelta(days=7), gt=timedelta(0))
     max_requests_in_flight: int = Field(default=512, ge=1)
+    max_queued_executions: int = Field(default=10_000, ge=1, le=1_000_000)
     body_patience: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
     sandbox_workflows: bool = False
     smtp_port: int | None = Field(default=None, ge=1, le=65_535)

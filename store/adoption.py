@@ -5,7 +5,7 @@ from typing import Any
 from store import collections
 from store.clock import now
 from store.faults import guarded
-from store.models import ExecutionStatus
+from store.models import ExecutionStatus, SlotState
 from store.rows import NOT_EDITED, SYSTEM
 from store.values import Database
 
@@ -62,6 +62,7 @@ class Adoption:
             "updated_at": at,
             "modified_by": SYSTEM,
             "status": {"$cond": [_IS_DELETED, "$status", ExecutionStatus.IN_PROGRESS.value]},
+            "slot": {"$cond": [_IS_COUNTED, SlotState.HELD.value, "$$REMOVE"]},
         }
         written = await self._executions.update_one(
             {**place, "run_id": {"$ne": run_id}}, [{"$set": opened}]
@@ -73,4 +74,5 @@ class Adoption:
         return await self._executions.find_one(wanted, {"_id": 1}) is not None
 
 
+_IS_COUNTED = {"$ne": [{"$type": "$slot"}, "missing"]}
 _IS_DELETED = {"$eq": ["$status", ExecutionStatus.DELETED.value]}

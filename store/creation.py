@@ -83,29 +83,33 @@ class Creation:
         record, idempotency = request.record, request.idempotency
         if idempotency is None:
             raise TypeError("a request without a key")
-        earlier = await self._earlier(record, idempotency)
+        earlier = await self.earlier(record.organization_id, idempotency)
         if earlier is not None:
             return earlier
         try:
             return (await self._write([record], _key_document(record, idempotency)))[0]
         except DuplicateKeyError:
-            earlier = await self._earlier(record, idempotency)
+            earlier = await self.earlier(record.organization_id, idempotency)
             if earlier is None:
                 raise
             return earlier
 
-    async def _earlier(
-        self, record: ExecutionRecord, idempotency: Idempotency
+    async def earlier(
+        self, organization_id: str, idempotency: Idempotency
     ) -> ExecutionRecord | None:
-        """Return the execution that a key led to, if it still counts."""
-        key_id = _key_id(record, idempotency)
+        """Return the execution that a key led to, if it still counts.
+
+        Raises:
+            IdempotencyConflictError: The key came with another request.
+        """
+        key_id = _key_id(organization_id, idempotency)
         key = await self._keys.find_one({"_id": key_id})
         if key is None or key["created_at"] < now() - KEPT_FOR:
             return None
         if key["body_digest"] != idempotency[1]:
             raise IdempotencyConflictError("this key came with another request before")
         document = await self._executions.find_one(
-            {"_id": key["execution_id"], "organization_id": record.organization_id}
+            {"_id": key["execution_id"], "organization_id": organization_id}
         )
         if document is None:
             return None
@@ -201,15 +205,15 @@ def _answer(outcome: object) -> ExecutionRecord | Exception:
     raise TypeError(f"neither a record nor an error: {outcome!r}")
 
 
-def _key_id(record: ExecutionRecord, idempotency: Idempotency) -> str:
+def _key_id(organization_id: str, idempotency: Idempotency) -> str:
     """Return the id of a key; keys of different organizations never meet."""
-    return sha256(f"{record.organization_id}\x1f{idempotency[0]}".encode()).hexdigest()
+    return sha256(f"{organization_id}\x1f{idempotency[0]}".encode()).hexdigest()
 
 
 def _key_document(record: ExecutionRecord, idempotency: Idempotency) -> Document:
     """Return what is remembered of a key."""
     return {
-        "_id": _key_id(record, idempotency),
+        "_id": _key_id(record.organization_id, idempotency),
         "organization_id": record.organization_id,
         "body_digest": idempotency[1],
         "execution_id": record.id,

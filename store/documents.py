@@ -9,6 +9,7 @@ from store.models import (
     ExecutionStatus,
     FlowRecord,
     ProcessingStatus,
+    SlotState,
     TaskExecutionRecord,
 )
 from store.values import Document, encode
@@ -21,7 +22,7 @@ VERSION_VALUES = ("definition",)
 
 def execution_document(record: ExecutionRecord) -> Document:
     """Return a new execution as it is inserted; ``input`` and ``error`` encoded."""
-    return {
+    document: Document = {
         "_id": record.id,
         "organization_id": record.organization_id,
         "flow_id": record.flow_id,
@@ -47,6 +48,9 @@ def execution_document(record: ExecutionRecord) -> Document:
         "deleted_at": record.deleted_at,
         "keeps_payloads": True,
     }
+    if record.slot is not None:
+        document |= {"slot": record.slot.value, "queued_at": record.queued_at, "checked_at": None}
+    return document
 
 
 def execution_record(document: Document) -> ExecutionRecord:
@@ -74,6 +78,8 @@ def execution_record(document: Document) -> ExecutionRecord:
         triggered_task_executor_name=document["triggered_task_executor_name"],
         error=document["error"],
         deleted_at=document["deleted_at"],
+        slot=SlotState(document["slot"]) if "slot" in document else None,
+        queued_at=document.get("queued_at"),
     )
 
 

@@ -1,7 +1,7 @@
 """Flow executions: created with their run number, then moved on by generation."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 from pymongo import ReturnDocument
@@ -16,8 +16,15 @@ from store.faults import guarded
 from store.indexes import EXECUTIONS_OPEN
 from store.leftovers import Leftovers
 from store.metadata import metadata_words
-from store.models import ExecutionQuery, ExecutionRecord, ExecutionStatus, ProcessingStatus
+from store.models import (
+    ExecutionQuery,
+    ExecutionRecord,
+    ExecutionStatus,
+    ProcessingStatus,
+    SlotState,
+)
 from store.rows import REPORTED, SYSTEM
+from store.slots import Slots, queue_fields
 from store.starts import Start, Starts
 from store.status import ACTIVE, sources
 from store.tag_words import TagWords
@@ -27,10 +34,15 @@ from store.values import Database, Document, Values
 
 DELETED = ExecutionStatus.DELETED.value
 _NOT_DELETED = {"$ne": DELETED}
+_BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class ExecutionRepository:
-    """Reads and writes flow executions of one organization at a time."""
+    """Reads and writes flow executions of one organization at a time.
+
+    Attributes:
+        slots: Who of organizations with a limit may run.
+    """
 
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
@@ -45,6 +57,7 @@ class ExecutionRepository:
         self._task_executions: Any = database[collections.TASK_EXECUTIONS]
         self._tallies = Tallies(database)
         self._tag_words = TagWords(database)
+        self.slots = Slots(database)
 
     @guarded
     async def create(
@@ -62,6 +75,17 @@ class ExecutionRepository:
             StoreUnavailableError: Not known to be written.
         """
         return await self._creation.create(record, idempotency)
+
+    @guarded
+    async def created_under(
+        self, organization_id: str, idempotency: Idempotency
+    ) -> ExecutionRecord | None:
+        """Return the execution that a key led to within 24 hours, if any.
+
+        Raises:
+            IdempotencyConflictError: The key came with another request.
+        """
+        return await self._creation.earlier(organization_id, idempotency)
 
     @guarded
     async def get(self, organization_id: str, flow_execution_id: str) -> ExecutionRecord:
@@ -108,14 +132,19 @@ class ExecutionRepository:
         generation: int,
         run_id: str | None,
         at: datetime,
+        *,
+        has_slot: bool = False,
     ) -> bool:
         """Stamp a generation as started, and show its input task as completed. Repeatable.
+
+        Args:
+            has_slot: Whether it took a slot before; then it is no longer in line for one.
 
         Returns:
             Whether the generation is wanted: False if the execution was closed before it started,
             or has a newer generation.
         """
-        start = Start(organization_id, flow_execution_id, generation, run_id, stored(at))
+        start = Start(organization_id, flow_execution_id, generation, run_id, stored(at), has_slot)
         return await self._starts.stamp(start)
 
     @guarded
@@ -184,6 +213,7 @@ class ExecutionRepository:
                         "closed_at": at,
                         "updated_at": at,
                         "modified_by": SYSTEM,
+                        "queued_at": "$$REMOVE",
                     }
                 }
             ],
@@ -199,8 +229,14 @@ class ExecutionRepository:
         mode: Literal["full", "stale"],
         flow_version: int,
         modified_by: str,
+        *,
+        is_limited: bool = False,
     ) -> ExecutionRecord:
         """Record the next generation: open, queued, on the given version of the flow.
+
+        Args:
+            is_limited: Whether the organization limits how many run. Then the generation takes over
+                the slot of the one before, or else gets in line for one.
 
         Raises:
             FlowExecutionNotFoundError: None of this id in the organization, or deleted.
@@ -224,16 +260,22 @@ class ExecutionRepository:
             "updated_at": at,
             "modified_by": modified_by,
         }
+        gone = {"queued_at": ""} if is_limited else {"queued_at": "", "slot": ""}
+        if is_limited:
+            fields["slot"] = SlotState.HELD.value
 
         async def transact(session: Any) -> bool:
             before = await self._executions.find_one_and_update(
                 {**place, "generation": expected_generation, "status": _NOT_DELETED},
-                {"$set": fields},
-                projection={"flow_id": 1, "flow_version": 1},
+                {"$set": fields, "$unset": gone},
+                projection={"flow_id": 1, "flow_version": 1, "generation": 1, "queued_at": 1},
                 session=session,
             )
             if before is None:
                 return False
+            if is_limited and not await self.slots.swap(before, organization_id, session):
+                queued = queue_fields(SlotState.FRESH, before.get("queued_at", at))
+                await self._executions.update_one(place, {"$set": queued}, session=session)
             if before["flow_version"] != flow_version:
                 moved = {
                     f"versions.{before['flow_version']}": -1,
@@ -304,11 +346,13 @@ class ExecutionRepository:
     async def open_records(self, limit: int) -> Sequence[ExecutionRecord]:
         """Return open executions of all organizations, the one checked longest ago first.
 
+        Not those that wait in line for their first slot: there is nothing to look at yet.
+
         Stamps them as checked: what is read now comes last in the next round. The reconciler's
         way in; the one list that knows no tenant.
         """
         cursor = (
-            self._executions.find({"is_open": True})
+            self._executions.find({"is_open": True, "checked_at": {"$gt": _BEGINNING}})
             .sort("checked_at", 1)
             .limit(limit)
             .hint(EXECUTIONS_OPEN)

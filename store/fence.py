@@ -23,12 +23,17 @@ _FIELDS = {
     "started_generation": 1,
     "input_task_name": 1,
     "run_id": 1,
+    "slot": 1,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What an execution says about who may write."""
+    """What an execution says about who may write.
+
+    Attributes:
+        is_counted: Whether it takes one of a limited number of slots while it runs.
+    """
 
     organization_id: str
     generation: int
@@ -38,6 +43,7 @@ class Fence:
     started_generation: int
     input_task_name: str
     run_id: str | None = None
+    is_counted: bool = False
 
     def admits(self, context: RunContext) -> bool:
         """Return whether this generation is the current one, and has not settled."""
@@ -137,4 +143,5 @@ def _fence(document: Mapping[str, Any]) -> Fence:
         started_generation=document["started_generation"],
         input_task_name=document["input_task_name"],
         run_id=document.get("run_id"),
+        is_counted="slot" in document,
     )

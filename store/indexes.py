@@ -20,6 +20,7 @@ EXECUTIONS_BY_UPDATED = "by_flow_status_updated"
 EXECUTIONS_BY_TAG_CREATED = "by_flow_tag_created"
 EXECUTIONS_BY_TAG_UPDATED = "by_flow_tag_updated"
 EXECUTIONS_OPEN = "open_by_check"
+EXECUTIONS_QUEUED = "queued_by_organization"
 EXECUTIONS_CLOSED = "kept_by_flow_closed"
 EXECUTIONS_KEEPING_PAYLOADS = "keeping_payloads_by_close"
 ROWS_BY_IDX = "live_by_idx"
@@ -98,6 +99,11 @@ INDEXES: dict[str, list[IndexModel]] = {
             only=_TAGGED,
         ),
         _index(EXECUTIONS_OPEN, "checked_at", only={"is_open": True}),
+        _index(
+            EXECUTIONS_QUEUED,
+            *("organization_id", "slot", "queued_at", "_id"),
+            only={"queued_at": {"$exists": True}},
+        ),
         _index(
             EXECUTIONS_CLOSED,
             *("organization_id", "flow_id", "closed_at"),

@@ -40,6 +40,18 @@ class ProcessingStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+class SlotState(StrEnum):
+    """How an execution of an organization with a limit stands to its slot.
+
+    The first two wait for one, in the order of the words: resumes go before fresh starts.
+    """
+
+    DEFERRED = "deferred"
+    FRESH = "fresh"
+    HELD = "held"
+    WAITING = "waiting"
+
+
 @dataclass(frozen=True, slots=True)
 class FlowRecord:
     """A flow with one of its versions (the latest, unless asked otherwise)."""
@@ -79,6 +91,8 @@ class ExecutionRecord:
         run_id: Temporal run of that workflow, once known.
         error: Why the current generation failed, with ``task_name``.
         modified_by: Who changed it last.
+        slot: Where its organization limits how many run; None where nothing is counted.
+        queued_at: Since when it waits for a slot.
     """
 
     id: str
@@ -103,6 +117,8 @@ class ExecutionRecord:
     triggered_task_executor_name: str | None = None
     error: dict[str, JsonValue] | None = None
     deleted_at: datetime | None = None
+    slot: SlotState | None = None
+    queued_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -76,6 +76,11 @@ class OrganizationRepository:
     ) -> Organization:
         """Write changes together with the limit that they lead to."""
         fields = {**changes, "updated_at": now(), "modified_by": modified_by}
+        await self.get(organization_id)
+        # Outside: a collection made inside a transaction makes others who do so wait or fail.
+        await self._slots.update_one(
+            {"_id": organization_id}, {"$setOnInsert": {"limit": None, "held": []}}, upsert=True
+        )
 
         async def transact(session: Any) -> Organization:
             document = await self._organizations.find_one_and_update(
@@ -85,11 +90,10 @@ class OrganizationRepository:
                 session=session,
             )
             changed = _found(document, organization_id)
-            # An organization that never had a limit needs no document: nothing is ever counted.
             await self._slots.update_one(
                 {"_id": organization_id},
                 {"$set": {"limit": changed.execution_limit}, "$setOnInsert": {"held": []}},
-                upsert=changed.execution_limit is not None,
+                upsert=True,
                 session=session,
             )
             return changed

@@ -35,7 +35,7 @@ from store.models import ExecutionStatus, ProcessingStatus
 from store.output_index import OutputIndex
 from store.pending_reports import PendingReports, Reports
 from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
-from store.settling import Settling
+from store.settling import Freed, Settling
 from store.suspension import Suspension, awaits, is_settled_wait, is_wait, waiting_fields
 from store.values import Database, Document, Values, encode
 
@@ -72,12 +72,15 @@ class AttemptEnd:
 class Projection:
     """The engine's side of the read model; its calls carry their organization in their context."""
 
-    def __init__(self, database: Database, adopt: AdoptRun | None = None) -> None:
+    def __init__(
+        self, database: Database, adopt: AdoptRun | None = None, freed: Freed | None = None
+    ) -> None:
         """Borrow a database; one Projection a process, so that its writes are grouped.
 
         Args:
             adopt: Finds out about runs that an execution does not know; without it, they may not
                 write.
+            freed: Told of an organization whose execution has just given its slot back.
         """
         self._adopt = adopt
         self._values = Values(database)
@@ -96,6 +99,7 @@ class Projection:
             self._executions,
             self._values,
             self._pending,
+            freed,
         )
 
     async def drain(self) -> None:

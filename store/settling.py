@@ -7,7 +7,7 @@ Source: docs/decisions/0008-group-commit-and-fencing.md.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
@@ -35,6 +35,7 @@ from store.output_index import OutputIndex, Shape
 from store.pending_reports import PendingReports, Reports
 from store.row_look import Known, RowLook
 from store.rows import REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter
+from store.slots import Slots, slot_key
 from store.values import Database, Document, Values, encode
 from store.words import (
     ENDED,
@@ -47,6 +48,8 @@ from store.words import (
     row_id,
     says,
 )
+
+Freed = Callable[[str], Awaitable[None]]
 
 _HIDDEN = {"$set": {"live": False}}
 _MISSING: Document = {}
@@ -77,8 +80,15 @@ class Settling:
         executions: ExecutionWriter,
         values: Values,
         pending: PendingReports,
+        freed: Freed | None = None,
     ) -> None:
-        """Borrow a database and those who read and write it in groups."""
+        """Borrow a database and those who read and write it in groups.
+
+        Args:
+            freed: Called with an organization that has a slot to give.
+        """
+        self._slots = Slots(database)
+        self._freed = freed
         self._executions: Any = database[collections.EXECUTIONS]
         self._rows: Any = database[collections.TASK_EXECUTIONS]
         self._fences = fences
@@ -115,6 +125,7 @@ class Settling:
         if not fence.is_open and not is_revised(fence, call):
             if fence.has_settled(context):
                 await self._leftovers.sweep(call)
+                await self._free(context, fence)
             return SettleExecutionReply(superseded=fence.started_generation < context.generation)
         missing = await self._settle(context, fence, call.tasks, known, taken)
         if missing:
@@ -122,7 +133,20 @@ class Settling:
         await self._tidy(call, fence)
         await self._close(call, fence)
         await self._leftovers.sweep(call)
+        await self._free(context, fence)
         return SettleExecutionReply()
+
+    async def _free(self, context: RunContext, fence: Fence) -> None:
+        """Give the execution's slot to the next in line, where slots are counted.
+
+        After the close: a slot that a crash leaves with a closed execution is found and freed; an
+        execution that ran without one would not be.
+        """
+        if fence.is_counted:
+            key = slot_key(context.flow_execution_id, context.generation)
+            await self._slots.free(context.organization_id, [key])
+            if self._freed is not None:
+                await self._freed(context.organization_id)
 
     async def _taken(self, context: RunContext, tasks: Sequence[TaskSettlement]) -> Reports:
         """Return reports not written yet that say what the workflow says; the rest is written."""
@@ -361,6 +385,7 @@ class Settling:
                         "modified_by": SYSTEM,
                         "started_generation": context.generation,
                         "error": error,
+                        **({"queued_at": "$$REMOVE"} if fence.is_counted else {}),
                     }
                 }
             ],

@@ -13,7 +13,7 @@ from flows.canonical import digest
 from store import collections
 from store.clock import now
 from store.group_commit import GroupCommit
-from store.models import ExecutionStatus, ProcessingStatus
+from store.models import ExecutionStatus, ProcessingStatus, SlotState
 from store.output_index import OutputIndex, Shape
 from store.rows import REPORTED, RowWrite, RowWriter
 from store.values import Database, Document, Values
@@ -33,15 +33,29 @@ _FIELDS = {
 }
 
 
+_IS_FRESH = {"$eq": ["$slot", SlotState.FRESH.value]}
+_OUT_OF_LINE = {
+    "slot": {"$cond": [_IS_FRESH, SlotState.HELD.value, "$slot"]},
+    "queued_at": {"$cond": [_IS_FRESH, "$$REMOVE", "$queued_at"]},
+    "checked_at": {"$ifNull": ["$checked_at", "$$NOW"]},
+}
+"""What a stamp changes of one that took a slot; the workflow may have given it back already."""
+
+
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One generation whose workflow was started."""
+    """One generation whose workflow was started.
+
+    Attributes:
+        has_slot: Whether it took a slot of its organization before.
+    """
 
     organization_id: str
     flow_execution_id: str
     generation: int
     run_id: str | None
     at: datetime
+    has_slot: bool = False
 
 
 class Starts:
@@ -134,6 +148,7 @@ def _stamp(start: Start) -> tuple[Document, list[Document]]:
                     "started_generation": start.generation,
                     "started_at": {"$ifNull": ["$started_at", start.at]},
                     "run_id": "$run_id" if start.run_id is None else start.run_id,
+                    **(_OUT_OF_LINE if start.has_slot else {}),
                 }
             }
         ],

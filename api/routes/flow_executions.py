@@ -38,7 +38,7 @@ IdempotencyKey = Annotated[
     summary="Run a flow",
     status_code=status.HTTP_201_CREATED,
     response_model=FlowExecutionResponse,
-    responses=refusals(400, 402, 403, 404, 409, 413, 422, 500),
+    responses=refusals(400, 402, 403, 404, 409, 413, 422, 429, 500),
 )
 async def create_flow_execution(
     body: FlowExecutionCreateRequest,

@@ -38,7 +38,7 @@ Signature = Annotated[
     summary="Start a flow by a post",
     status_code=status.HTTP_202_ACCEPTED,
     response_model=WebhookStartResponse,
-    responses=refusals(400, 404, 409, 413, 422, 500),
+    responses=refusals(400, 404, 409, 413, 422, 429, 500),
     openapi_extra={"requestBody": A_POSTED_OBJECT, "security": []},
 )
 async def start_by_webhook(

@@ -45,6 +45,7 @@ _MEANING = {
     409: "It clashes with what is already there.",
     413: "The body is too long.",
     422: "A value does not fit the schema.",
+    429: "Too much at once; `Retry-After` says when to try again.",
     500: "Something went wrong on our side.",
     503: "A store does not answer, or too much is under way; `Retry-After` says when to try again.",
 }

@@ -16,7 +16,7 @@ from operations.aftermath import Aftermath
 from operations.background import Background
 from operations.caller import Caller, Role
 from operations.definitions import Definitions
-from operations.executions import Executions
+from operations.executions import MAX_QUEUED, Executions
 from operations.files import FileSweep
 from operations.flows import Flows, NewFlow
 from operations.reconciliation import Reconciler
@@ -114,6 +114,7 @@ async def operations_on(
     task_queue: str,
     keys: Sequence[str] = (ENCRYPTION_KEY,),
     background: Background | None = None,
+    max_queued: int = MAX_QUEUED,
 ) -> Operations:
     """Build the use cases on a database and a Temporal client."""
     credentials = CredentialRepository(database)
@@ -152,6 +153,7 @@ async def operations_on(
             gateway=gateway,
             definitions=definitions,
             sealing=sealing,
+            max_queued=max_queued,
         ),
         flows=Flows(
             flows=flows,
