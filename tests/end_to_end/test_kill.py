@@ -18,6 +18,16 @@ pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
 RUNS_AGAIN_WITHIN_SECONDS = 15
 QUICKLY_SECONDS = 5
 
+RECEIVER: Json = {
+    "name": "ask",
+    "task_executor_name": "webhook_receiver",
+    "parameters": {"fields": [{"id": "n", "data_type": "int"}]},
+}
+WAITING: Json = {
+    **a_flow(RECEIVER, a_note("note", "ask")),
+    "edges": [{"source": "form", "target": "ask"}],
+}
+
 
 @pytest.fixture(scope="module")
 async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PlatformProcess]:
@@ -268,4 +278,84 @@ async def test_everything_killed_at_once_comes_back_and_goes_on(
     execution = await processes.finished(execution_id)
     assert execution["status"] == "completed"
     assert len(set(receiver.keys["/call"])) == 1
+    await assert_all_is_true(processes)
+
+
+async def a_waiting_execution(processes: PlatformProcess) -> str:
+    """Start an execution of a new flow, and wait until it waits for data."""
+    await processes.await_healthy()
+    execution_id = await an_execution(processes, WAITING)
+
+    async def waits() -> bool:
+        rows = words(await processes.rows(execution_id, "ask"))
+        return rows == ["awaiting_input"]
+
+    await eventually(waits, 30, saying="the task waits")
+    return execution_id
+
+
+async def submitted(processes: PlatformProcess, execution_id: str) -> Json:
+    """Submit data for the task, and return the acknowledgement."""
+    answer = await processes.http.post(
+        f"/api/flow-executions/{execution_id}/webhook-data",
+        json={"task_name": "ask", "data": {"n": 1}},
+    )
+    assert answer.status_code == httpx.codes.OK, answer.text
+    return dict(answer.json())
+
+
+async def assert_delivered(processes: PlatformProcess, execution_id: str) -> None:
+    """Wait for the end, which must show the data as the task's output."""
+    execution = await processes.finished(execution_id)
+    assert execution["status"] == "completed"
+    (row,) = await processes.rows(execution_id, "ask")
+    assert (row["processing_status"], row["output"]) == ("completed", {"n": 1})
+
+
+async def test_a_worker_killed_while_a_task_waits_hears_of_what_comes(
+    processes: PlatformProcess,
+) -> None:
+    execution_id = await a_waiting_execution(processes)
+    async with processes.nothing_restarted():
+        killed = processes.kill("worker")
+        assert (await submitted(processes, execution_id))["status"] == "received"
+
+    await assert_delivered(processes, execution_id)
+    await processes.await_back("worker", killed)
+    await assert_all_is_true(processes)
+
+
+async def test_data_taken_while_temporal_is_down_is_delivered_once_it_is_back(
+    processes: PlatformProcess,
+) -> None:
+    execution_id = await a_waiting_execution(processes)
+    async with processes.nothing_restarted():
+        killed = processes.kill("temporal")
+        assert (await submitted(processes, execution_id))["status"] == "received"
+
+    await assert_delivered(processes, execution_id)
+    await processes.await_back("temporal", killed)
+    await assert_all_is_true(processes)
+
+
+async def test_an_api_killed_between_storing_and_waking_has_delivered(
+    processes: PlatformProcess,
+) -> None:
+    """A frozen Temporal holds the API exactly there: the data is stored, the signal hangs."""
+    execution_id = await a_waiting_execution(processes)
+    processes.freeze("temporal")
+    try:
+        request = asyncio.ensure_future(submitted(processes, execution_id))
+        async with processes.database() as database:
+            stored = {"execution_id": execution_id}
+            await eventually(lambda: database["webhook_data"].find_one(stored))
+        killed = processes.kill("api")
+        with pytest.raises(httpx.HTTPError):
+            await request
+    finally:
+        processes.thaw("temporal")
+    await processes.await_back("api", killed)
+
+    await assert_delivered(processes, execution_id)
+    assert (await submitted(processes, execution_id))["status"] == "duplicate"
     await assert_all_is_true(processes)
