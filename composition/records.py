@@ -78,7 +78,7 @@ def record_activities(
         records.settle_execution,
         ReconciliationActivities(reconciler).reconcile,
         ScheduleActivities(starts).fire_trigger,
-        *waiting_activities(mongo, projection),
+        *waiting_activities(mongo, projection, starter.promotion),
     ]
 
 

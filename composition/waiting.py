@@ -6,6 +6,7 @@ from typing import Any
 from activities.deliveries import DeliveryActivities
 from activities.waiting import WebhookDataActivities
 from flows.executors.webhook_receiver import WEBHOOK_DATA
+from operations.promotion import Promotion
 from operations.waiting import DeliverySource, Waiting, Wakes
 from operations.webhook_data import WebhookDataSource
 from runtime.gateway import Gateway
@@ -23,13 +24,16 @@ def sources_of(mongo: Mongo) -> Mapping[str, DeliverySource]:
     return {WEBHOOK_DATA: WebhookDataSource(WebhookDataRepository(mongo.database))}
 
 
-def waiting_activities(mongo: Mongo, projection: Projection) -> list[Activity]:
+def waiting_activities(
+    mongo: Mongo, projection: Projection, promotion: Promotion
+) -> list[Activity]:
     """Return the activities around waiting tasks, and those that end them."""
     deliveries = DeliveryActivities(
         Waiting(
             projection=projection,
             suspension=Suspension(mongo.database),
             parking=Parking(mongo.database),
+            promotion=promotion,
             sources=sources_of(mongo),
         )
     )

@@ -10,7 +10,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 
+from contracts.messages import RunContext
 from flows.errors import EngineError, UnavailableError
+from runtime.gateway import Gateway
 from store.executions import ExecutionRepository
 from store.models import ExecutionRecord, ExecutionStatus, FlowRecord, SlotState
 from store.slots import Held, slot_key
@@ -26,26 +28,54 @@ Begin = Callable[[ExecutionRecord, FlowRecord | None], Awaitable[bool]]
 class Promotion:
     """Hands out slots, and starts or resumes whoever got one."""
 
-    def __init__(self, executions: ExecutionRepository, begin: Begin) -> None:
-        """Borrow both."""
+    def __init__(self, executions: ExecutionRepository, gateway: Gateway, begin: Begin) -> None:
+        """Borrow everything."""
         self._executions = executions
         self._slots = executions.slots
+        self._pauses = executions.pauses
+        self._gateway = gateway
         self._begin = begin
         self._mended_up_to = ""
 
-    async def promote(self, organization_id: str, known: FlowRecord | None = None) -> None:
+    async def promote(
+        self, organization_id: str, known: FlowRecord | None = None, *, asker: str | None = None
+    ) -> None:
         """Fill an organization's free slots; what fails is left to the reconciler.
 
         Args:
             known: A version of a flow just read; not read again for an execution of it.
+            asker: A workflow that looks for itself whether it was let in.
         """
         try:
             while granted := await self._slots.promote(organization_id):
-                if not await self._tell_all(granted, known):
+                if not await self._tell_all(granted, known, asker):
                     return
         except UnavailableError as error:
             facts = {"organization_id": organization_id, "reason": error.message}
             logger.warning("slots not handed out yet; the reconciler will do it", extra=facts)
+
+    async def paused(self, context: RunContext) -> None:
+        """Give the slot of an execution that waits altogether to the next in line.
+
+        Raises:
+            StoreUnavailableError: Not known to be given back.
+        """
+        if await self._pauses.give_back(context):
+            await self.promote(context.organization_id)
+
+    async def may_go_on(self, context: RunContext, workflow_id: str) -> bool:
+        """Return whether a workflow that was woken may go on.
+
+        If not, its execution waits in line, ahead of fresh starts, and the workflow is told once it
+        has a slot.
+
+        Raises:
+            StoreUnavailableError: Ask again.
+        """
+        if await self._pauses.ask(context, workflow_id):
+            return True
+        await self.promote(context.organization_id, asker=workflow_id)
+        return await self._pauses.is_let_in(context, workflow_id)
 
     async def closed(self, record: ExecutionRecord) -> None:
         """Give up the slot of an execution that was closed before it started, or its place in line.
@@ -98,29 +128,37 @@ class Promotion:
             facts = {"organization_id": held.organization_id, "slots": len(stale)}
             logger.info("slots freed that nothing held any more", extra=facts)
             await self._slots.free(held.organization_id, stale)
-        await self._tell_all(await self._slots.stranded(held), None)
+        await self._tell_all(await self._slots.stranded(held))
         await self.promote(held.organization_id)
         if not held.keys:
             await self._slots.forget_unlimited(held.organization_id)
 
-    async def _tell_all(self, granted: Sequence[ExecutionRecord], known: FlowRecord | None) -> bool:
+    async def _tell_all(
+        self,
+        granted: Sequence[ExecutionRecord],
+        known: FlowRecord | None = None,
+        asker: str | None = None,
+    ) -> bool:
         """Tell executions that they have a slot; return whether one of them did not need it."""
         limit = asyncio.Semaphore(MAX_AT_ONCE)
 
         async def told(record: ExecutionRecord) -> bool:
             async with limit:
-                return await self._safely(record, known)
+                return await self._safely(record, known, asker)
 
         return not all(await asyncio.gather(*(told(record) for record in granted)))
 
-    async def _safely(self, record: ExecutionRecord, known: FlowRecord | None) -> bool:
+    async def _safely(
+        self, record: ExecutionRecord, known: FlowRecord | None, asker: str | None
+    ) -> bool:
         """Tell one execution; return whether it keeps the slot."""
         flow = known if known is not None and known.id == record.flow_id else None
         try:
-            if await self._tell(record, flow):
-                return True
-            await self._slots.free(record.organization_id, [_key(record)])
-            return False
+            if not waits_in_line(record):
+                await self._let_in(record, asker)
+            elif not await self._start(record, flow):
+                await self._slots.free(record.organization_id, [_key(record)])
+                return False
         except UnavailableError as error:
             logger.warning(
                 "execution has a slot but does not run yet; the reconciler will see to it",
@@ -131,7 +169,7 @@ class Promotion:
             await self._slots.postpone(record)
         return True
 
-    async def _tell(self, record: ExecutionRecord, flow: FlowRecord | None) -> bool:
+    async def _start(self, record: ExecutionRecord, flow: FlowRecord | None) -> bool:
         """Start an execution, unless nobody wants it any more."""
         if record.status in (ExecutionStatus.DELETED, ExecutionStatus.CANCEL_REQUESTED):
             await self._executions.close_unstarted(
@@ -139,6 +177,12 @@ class Promotion:
             )
             return False
         return await self._begin(record, flow)
+
+    async def _let_in(self, record: ExecutionRecord, asker: str | None) -> None:
+        """Let the workflows of an execution ask again; each of them then leaves the line itself."""
+        for workflow_id in await self._pauses.asking(record.organization_id, record.id):
+            if workflow_id != asker:
+                await self._gateway.admit(workflow_id)
 
 
 def waits_in_line(record: ExecutionRecord) -> bool:

@@ -55,7 +55,7 @@ class Starter:
         self._task_executions = task_executions
         self._gateway = gateway
         self._definitions = definitions
-        self.promotion = Promotion(executions, self._begin)
+        self.promotion = Promotion(executions, gateway, self._begin)
 
     async def start(self, record: ExecutionRecord, known: FlowRecord | None = None) -> bool:
         """Start the record's generation and stamp it as started.

@@ -16,6 +16,7 @@ from contracts.messages import (
     WokenCall,
 )
 from flows.errors import UnavailableError
+from operations.promotion import Promotion
 from runtime.gateway import Gateway
 from store.models import ExecutionRecord
 from store.parking import Parking
@@ -54,6 +55,7 @@ class Waiting:
         projection: Projection,
         suspension: Suspension,
         parking: Parking,
+        promotion: Promotion,
         sources: Mapping[str, DeliverySource],
     ) -> None:
         """Borrow everything.
@@ -64,6 +66,7 @@ class Waiting:
         self._projection = projection
         self._suspension = suspension
         self._parking = parking
+        self._promotion = promotion
         self._sources = sources
 
     async def begin(self, wait: WaitCall) -> bool:
@@ -100,9 +103,8 @@ class Waiting:
     async def all_wait(self, call: AllWaitCall) -> list[DeliveryNotice]:
         """Note that all of a workflow waits, after a last look at what came for it.
 
-        Where ``Parking.park`` says that with this all of the execution waits, its slot of the
-        organization's limit can be given back, here, under the same condition (generation, open).
-        Until ``woken`` it needs none.
+        If with this all of the execution waits, its slot of the organization's limit goes to the
+        next in line; until ``woken`` it needs none.
 
         Returns:
             What came after all; then nothing was noted, and the workflow rings these tasks.
@@ -110,19 +112,18 @@ class Waiting:
         waits = await self._suspension.of_executions([call.context.flow_execution_id])
         ours = [wait for wait in waits if wait.workflow_id == call.workflow_id]
         come = await self._come(ours)
-        if not come:
-            await self._parking.park(call.context, call.workflow_id, call.children)
+        if not come and await self._parking.park(call.context, call.workflow_id, call.children):
+            await self._promotion.paused(call.context)
         return [DeliveryNotice(task_name=wait.task_name, item=wait.item) for wait in come]
 
     async def woken(self, call: WokenCall) -> bool:
         """Note that a workflow goes on, by whatever cause; return whether it may.
 
-        Where ``Parking.unpark`` says that all of the execution waited until now, it needs a slot
-        again, to be taken here or queued for ahead of fresh starts. Answered False, the workflow
-        schedules nothing, and asks again at each signal ``admitted`` (``Gateway.admit``).
+        An execution that gave its slot back needs one again. Answered False, the workflow schedules
+        nothing, and asks again at each signal ``admitted``.
         """
         await self._parking.unpark(call.context, call.workflow_id)
-        return True
+        return await self._promotion.may_go_on(call.context, call.workflow_id)
 
     async def _come(self, waits: Sequence[Wait]) -> list[Wait]:
         return await come_for(waits, self._sources)

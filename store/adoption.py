@@ -62,6 +62,8 @@ class Adoption:
             "updated_at": at,
             "modified_by": SYSTEM,
             "status": {"$cond": [_IS_DELETED, "$status", ExecutionStatus.IN_PROGRESS.value]},
+            "asking": "$$REMOVE",
+            "queued_at": "$$REMOVE",
             "slot": {"$cond": [_IS_COUNTED, SlotState.HELD.value, "$$REMOVE"]},
         }
         written = await self._executions.update_one(

@@ -20,10 +20,10 @@ from store.models import (
     ExecutionQuery,
     ExecutionRecord,
     ExecutionStatus,
-    ProcessingStatus,
     SlotState,
 )
-from store.rows import REPORTED, SYSTEM
+from store.rows import SYSTEM
+from store.slot_pauses import SlotPauses
 from store.slots import Slots, queue_fields
 from store.starts import Start, Starts
 from store.status import ACTIVE, sources
@@ -42,6 +42,7 @@ class ExecutionRepository:
 
     Attributes:
         slots: Who of organizations with a limit may run.
+        pauses: What becomes of the slots of those that wait altogether.
     """
 
     def __init__(self, database: Database) -> None:
@@ -58,6 +59,7 @@ class ExecutionRepository:
         self._tallies = Tallies(database)
         self._tag_words = TagWords(database)
         self.slots = Slots(database)
+        self.pauses = SlotPauses(database)
 
     @guarded
     async def create(
@@ -175,15 +177,7 @@ class ExecutionRepository:
         )
         if document is None:
             return await self._one({**place, "status": _NOT_DELETED})
-        await self._task_executions.update_many(
-            {
-                "execution_id": flow_execution_id,
-                "generation": document["generation"],
-                "live": True,
-                "rank": {"$lt": REPORTED},
-            },
-            {"$set": {"status": ProcessingStatus.CANCEL_REQUESTED.value, "updated_at": at}},
-        )
+        await self._leftovers.request_cancel(flow_execution_id, document["generation"])
         return await self._record(document)
 
     @guarded
@@ -260,7 +254,7 @@ class ExecutionRepository:
             "updated_at": at,
             "modified_by": modified_by,
         }
-        gone = {"queued_at": ""} if is_limited else {"queued_at": "", "slot": ""}
+        gone = {"queued_at": "", "asking": ""} | ({} if is_limited else {"slot": ""})
         if is_limited:
             fields["slot"] = SlotState.HELD.value
 

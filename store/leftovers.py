@@ -42,6 +42,17 @@ class Leftovers:
         self._executions: Any = database[collections.EXECUTIONS]
         self._open: GroupCommit[str, list[str]] = GroupCommit(self._left_open)
 
+    async def request_cancel(self, execution_id: str, generation: int) -> None:
+        """Show every attempt of a generation that has not ended as asked to stop."""
+        unreported = {
+            "execution_id": execution_id,
+            "generation": generation,
+            "live": True,
+            "rank": {"$lt": REPORTED},
+        }
+        asked = {"status": ProcessingStatus.CANCEL_REQUESTED.value, "updated_at": now()}
+        await self._rows.update_many(unreported, {"$set": asked})
+
     async def cancel(self, context: RunContext, words: Collection[TaskSettlement]) -> None:
         """Show the last attempt of each of these tasks and items as cancelled, if there is one."""
         if not words:

@@ -40,23 +40,28 @@ class Parking:
             projection={"parked": 1},
             return_document=ReturnDocument.AFTER,
         )
-        return document is not None and is_whole(context, document)
+        return document is not None and is_whole(own, document)
 
     @guarded
     async def unpark(self, context: RunContext, workflow_id: str) -> bool:
         """Note that a workflow goes on; return whether all of the execution waited until now."""
+        own = flow_workflow_id(context.flow_execution_id, context.generation)
         document = await self._executions.find_one_and_update(
             _place(context),
             {"$pull": {"parked": {"id": workflow_id}}},
             projection={"parked": 1},
         )
-        return document is not None and is_whole(context, document)
+        return document is not None and is_whole(own, document)
 
 
-def is_whole(context: RunContext, document: Document) -> bool:
-    """Return whether the flow's own workflow waits as a whole, and so do all its children."""
+def is_whole(own: str, document: Document) -> bool:
+    """Return whether the flow's own workflow waits as a whole, and so do all its children.
+
+    Args:
+        own: Id of that workflow.
+        document: The execution's, with ``parked``.
+    """
     parked = {entry["id"]: entry["children"] for entry in document.get("parked") or []}
-    own = flow_workflow_id(context.flow_execution_id, context.generation)
     return own in parked and parked.keys() >= set(parked[own])
 
 

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from contracts.names import flow_workflow_id
 from store import collections
 from store.clock import now
 from store.documents import EXECUTION_VALUES, execution_record
 from store.faults import guarded
 from store.indexes import EXECUTIONS_OPEN, EXECUTIONS_QUEUED
-from store.models import ExecutionRecord, ExecutionStatus, SlotState
+from store.models import ExecutionRecord, SlotState
+from store.parking import is_whole
 from store.values import Database, Document, Values
 
 MAX_AT_ONCE = 100
@@ -142,10 +144,11 @@ class Slots:
 
     @guarded
     async def stranded(self, held: Held) -> list[ExecutionRecord]:
-        """Return executions that got a slot and were not told: still in line, and open."""
+        """Return executions that got a slot and may not know: in line still, or asking for it."""
         ids = [execution_of(key) for key in held.keys]
+        untold = [{"queued_at": _QUEUED}, {"asking.0": {"$exists": True}}]
         documents = await self._executions.find(
-            {"_id": {"$in": ids}, "queued_at": _QUEUED, "is_open": True}
+            {"_id": {"$in": ids}, "$or": untold, "is_open": True}
         ).to_list(length=len(ids))
         known = set(held.keys)
         found = [each for each in documents if slot_key(each["_id"], each["generation"]) in known]
@@ -192,7 +195,7 @@ class Slots:
                 {"$set": queue_fields(SlotState.FRESH, record.created_at)},
             )
             return
-        waits = record.status is ExecutionStatus.AWAITING_INPUT
+        waits = await self._waits_altogether(record)
         state = SlotState.WAITING if waits else SlotState.HELD
         known = {"slot": record.slot.value if record.slot else None}
         marked = await self._executions.update_one({**place, **known}, {"$set": {"slot": state}})
@@ -201,6 +204,11 @@ class Slots:
             await self._slots.update_one(
                 {"_id": record.organization_id}, {"$addToSet": {"held": key}}
             )
+
+    async def _waits_altogether(self, record: ExecutionRecord) -> bool:
+        document = await self._executions.find_one({"_id": record.id}, {"parked": 1})
+        own = flow_workflow_id(record.id, record.generation)
+        return document is not None and is_whole(own, document)
 
     @guarded
     async def open_uncounted(self, organization_id: str) -> list[ExecutionRecord]:

@@ -275,20 +275,15 @@ async def test_what_ran_before_there_was_a_limit_is_counted(limited: Stores) -> 
     slots = limited.executions.slots
     running = await limited.running()
     unstarted = await limited.created()
-    waiting = await limited.running()
-    await limited.executions.set_status(
-        ORGANIZATION, waiting.id, ExecutionStatus.AWAITING_INPUT, AUTHOR
-    )
 
     missing = await slots.missing(await slots.open_uncounted(ORGANIZATION))
     for record in missing:
         await slots.adopt(record)
 
-    assert {record.id for record in missing} == {running.id, unstarted.id, waiting.id}
+    assert {record.id for record in missing} == {running.id, unstarted.id}
     assert await held_by(limited.database, ORGANIZATION) == [slot_key(running.id, 1)]
-    assert (await waiting.record()).slot is SlotState.WAITING
     assert await promoted(limited) == [unstarted.id]
-    assert await slots.missing([await running.record(), await waiting.record()]) == []
+    assert await slots.missing([await running.record()]) == []
 
 
 async def test_whoever_cannot_begin_goes_to_the_end(limited: Stores) -> None:
