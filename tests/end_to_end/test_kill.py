@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.effect_flows import INPUT, Json, a_flow, a_note, an_effect
 from tests.support.eventually import eventually
+from tests.support.limits import limit_platform_to, none_is_taken
 from tests.support.platform_process import PARTS, Part, PlatformProcess, running_platform
 from tests.support.receiver import Receiver, receiving
 
@@ -359,3 +360,42 @@ async def test_an_api_killed_between_storing_and_waking_has_delivered(
     await assert_delivered(processes, execution_id)
     assert (await submitted(processes, execution_id))["status"] == "duplicate"
     await assert_all_is_true(processes)
+
+
+async def test_no_slot_is_lost_whatever_is_killed(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    """More executions than may run at once, some of which wait, while worker and API are killed."""
+    await processes.await_healthy()
+    flow = a_flow(an_effect("call", receiver, "/call", "form"), a_note("note", "call"))
+    flow_id = await processes.create_flow(f"flow {uuid4()}", flow)
+    await limit_platform_to(processes, 2)
+    waiting = [await a_waiting_execution(processes) for _ in range(2)]
+    gate = receiver.gate("/call")
+    running = [await processes.start(flow_id, INPUT) for _ in range(6)]
+    await eventually(lambda: receiver.arrived("/call", 2))
+    for execution_id in waiting:
+        await submitted(processes, execution_id)
+
+    killed = {part: processes.kill(part) for part in PARTS[2:]}
+    gate.set()
+    await eventually(lambda: receiver.arrived("/call", 3), RUNS_AGAIN_WITHIN_SECONDS)
+    for part, pid in killed.items():
+        await processes.await_back(part, pid)
+    await eventually(lambda: receiver.arrived("/call", 5), RUNS_AGAIN_WITHIN_SECONDS)
+    killed_again = processes.kill("worker")
+
+    for execution_id in running:
+        assert (await processes.finished(execution_id))["status"] == "completed"
+    for execution_id in waiting:
+        await assert_delivered(processes, execution_id)
+    await processes.await_back("worker", killed_again)
+    async with processes.database() as database:
+        await eventually(lambda: none_is_taken(database), RUNS_AGAIN_WITHIN_SECONDS)
+    await limit_platform_to(processes, None)
+
+    # A worker that dies after its last word leaves a workflow that has yet to end.
+    async def is_all_true() -> bool:
+        return (await processes.truth())["differences"] == []
+
+    await eventually(is_all_true, 30)

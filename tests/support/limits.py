@@ -9,6 +9,7 @@ from operations.caller import Caller
 from store.accounts import AccountRepository
 from store.organizations import LIMIT, OrganizationRepository
 from tests.support.operations import a_caller
+from tests.support.platform_process import PlatformProcess
 
 
 async def limit_to(database: AsyncIOMotorDatabase, organization_id: str, limit: int | None) -> None:
@@ -31,3 +32,20 @@ async def held_by(database: AsyncIOMotorDatabase, organization_id: str) -> list[
     slots: Any = database["execution_slots"]
     document = await slots.find_one({"_id": organization_id})
     return [] if document is None else list(document["held"])
+
+
+async def none_is_taken(database: AsyncIOMotorDatabase) -> bool:
+    """Return whether nobody holds a slot, and nobody waits for one."""
+    slots: Any = database["execution_slots"]
+    executions: Any = database["flow_executions"]
+    taken = await slots.count_documents({"held.0": {"$exists": True}})
+    in_line = await executions.count_documents({"queued_at": {"$exists": True}})
+    return bool(taken == in_line == 0)
+
+
+async def limit_platform_to(processes: PlatformProcess, limit: int | None) -> None:
+    """Limit how many executions of a platform's organization run at once."""
+    answer = await processes.http.put(
+        "/api/organizations/settings", json={"max_concurrent_executions": limit}
+    )
+    assert answer.status_code == 200, answer.text
