@@ -4,7 +4,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import cast
 
-from pydantic import BaseModel, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue, StrictBool, StrictInt
 from typing_extensions import TypedDict
 
 from api.schemas.parameters import AUuid
@@ -40,21 +40,21 @@ class WorkerLandingPageConfig(StrEnum):
 class OrganizationSecuritySettings(BaseModel):
     """What whoever issues tokens is to insist on; kept here for them."""
 
-    enforce_sso: bool = False
-    enforce_mfa: bool = False
+    enforce_sso: StrictBool = False
+    enforce_mfa: StrictBool = False
 
 
 class AutoCalibrationSettings(BaseModel):
     """Whether clients may calibrate models on corrections; kept here for them."""
 
-    enabled: bool = True
+    enabled: StrictBool = True
 
 
 class OrganizationSettings(BaseModel):
     """What an organization's administrators decide; what is left out goes back to its default."""
 
     worker_landing_page: WorkerLandingPageConfig = WorkerLandingPageConfig.HUB
-    max_concurrent_executions: int | None = Field(
+    max_concurrent_executions: StrictInt | None = Field(
         default=None,
         description=f"How many executions run at once, 1 to {HIGHEST_LIMIT:,}; "
         "null for what the tier says.",

@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, StrictInt
 from typing_extensions import TypedDict
 
 from api.schemas.organizations import WorkerLandingPageConfig, landing_page_of
@@ -64,12 +64,12 @@ class UserSettingsUpdateRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    templates_collapsed: bool | None = None
+    templates_collapsed: StrictBool | None = None
     hub_view: HubViewPreference | None = None
-    sidebar_open: bool | None = None
+    sidebar_open: StrictBool | None = None
     hub_sort: HubSort | None = None
     hub_tag_filters: list[HubTagFilter] | None = None
-    runs_per_page: int | None = None
+    runs_per_page: StrictInt | None = None
     default_flow_views: (
         Annotated[dict[AUuid, AUuid | Literal["runs"] | None], Field(max_length=MAX_FLOW_VIEWS)]
         | None

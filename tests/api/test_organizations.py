@@ -82,6 +82,23 @@ async def test_settings_are_replaced_as_a_whole(platform: Platform) -> None:
     assert reset["settings"] == {**DEFAULTS, "payment_method": "stripe"}
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_concurrent_executions": True},
+        {"max_concurrent_executions": "3"},
+        {"auto_calibration": {"enabled": 0}},
+        {"security": None},
+    ],
+)
+async def test_settings_of_another_type_are_refused(
+    platform: Platform, settings: dict[str, Any]
+) -> None:
+    refused = await platform.client.put(SETTINGS, json=settings)
+
+    assert body_of(refused, 422)["error"]["code"] == "validation_error"
+
+
 @pytest.mark.parametrize("limit", [0, -1, 10_001, 2**70])
 async def test_a_limit_that_means_nothing_is_refused(platform: Platform, limit: int) -> None:
     refused = await platform.client.put(SETTINGS, json={"max_concurrent_executions": limit})

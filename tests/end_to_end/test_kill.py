@@ -365,7 +365,7 @@ async def test_an_api_killed_between_storing_and_waking_has_delivered(
 async def test_no_slot_is_lost_whatever_is_killed(
     processes: PlatformProcess, receiver: Receiver
 ) -> None:
-    """More executions than may run at once, some of which wait, while worker and API are killed."""
+    """More than may run at once, some of which wait, while worker and API are killed."""
     await processes.await_healthy()
     flow = a_flow(an_effect("call", receiver, "/call", "form"), a_note("note", "call"))
     flow_id = await processes.create_flow(f"flow {uuid4()}", flow)
@@ -384,7 +384,6 @@ async def test_no_slot_is_lost_whatever_is_killed(
         await processes.await_back(part, pid)
     await eventually(lambda: receiver.arrived("/call", 5), RUNS_AGAIN_WITHIN_SECONDS)
     killed_again = processes.kill("worker")
-
     for execution_id in running:
         assert (await processes.finished(execution_id))["status"] == "completed"
     for execution_id in waiting:
