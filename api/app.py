@@ -39,7 +39,7 @@ from api.routes import (
     webhooks,
     worker_groups,
 )
-from api.routing import templates_of
+from api.routing import templates_of, yaml_operations
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
 from api.waiting import webhook_submissions_on
@@ -163,6 +163,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.state.templates = templates_of(ROUTERS)
+    app.yaml_operations = yaml_operations(ROUTERS)
     app.add_middleware(BodyLimit, patience=chosen.body_patience)
     app.add_middleware(InFlightLimit, limit=chosen.max_requests_in_flight)
     app.add_middleware(Boundary)

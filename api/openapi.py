@@ -5,6 +5,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 
 from api.auth import API_KEY_HEADER
+from api.media_types import JSON, YAML_TYPES
 
 TAGS = [
     {"name": "flows", "description": "Definitions and their versions."},
@@ -34,7 +35,13 @@ _EITHER: list[dict[str, list[str]]] = [{"BearerAuth": []}, {"APIKeyAuth": []}]
 
 
 class PerdureAPI(FastAPI):
-    """FastAPI, whose document also says what ``ProtectedRoute`` asks for."""
+    """FastAPI, whose document also says what our own kinds of routes ask for and answer.
+
+    Attributes:
+        yaml_operations: Methods and paths that take and answer YAML as well.
+    """
+
+    yaml_operations: frozenset[tuple[str, str]] = frozenset()
 
     # FastAPI types the document with Any.
     def openapi(self) -> dict[str, Any]:
@@ -43,7 +50,18 @@ class PerdureAPI(FastAPI):
             document = super().openapi()
             document.setdefault("components", {})["securitySchemes"] = _SCHEMES
             for path, operations in document["paths"].items():
-                if path.startswith(_PROTECTED_PREFIX):
-                    for operation in cast(dict[str, dict[str, Any]], operations).values():
+                for method, operation in cast(dict[str, dict[str, Any]], operations).items():
+                    if path.startswith(_PROTECTED_PREFIX):
                         operation.setdefault("security", _EITHER)
+                    if (method.upper(), path) in self.yaml_operations:
+                        _say_yaml(operation)
         return super().openapi()
+
+
+def _say_yaml(operation: dict[str, Any]) -> None:
+    """Add YAML wherever an operation takes JSON, or answers it when all is well."""
+    answers = [each for status, each in operation["responses"].items() if status.startswith("2")]
+    for place in (operation.get("requestBody", {}), *answers):
+        content = place.get("content", {})
+        if JSON in content:
+            content[YAML_TYPES[0]] = content[JSON]

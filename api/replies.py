@@ -1,4 +1,4 @@
-"""JSON answers, written once and never validated again."""
+"""JSON answers, written once and never validated again; and the same as YAML."""
 
 import json
 from collections.abc import Mapping
@@ -6,6 +6,8 @@ from datetime import UTC, datetime
 
 import orjson
 from starlette.responses import Response
+
+from flows.yaml_writing import write_yaml
 
 _OPTIONS = orjson.OPT_UTC_Z | orjson.OPT_NAIVE_UTC
 
@@ -15,6 +17,19 @@ def reply(
 ) -> Response:
     """Return a JSON response; instants are written in ISO 8601, UTC, with a ``Z``."""
     return Response(encode(content), status_code, headers, media_type="application/json")
+
+
+def in_yaml(response: Response, media_type: str) -> Response:
+    """Return a JSON answer as YAML of this media type; any other answer as it is."""
+    if response.media_type != "application/json" or not response.body:
+        return response
+    text = write_yaml(json.loads(bytes(response.body)))
+    headers = {
+        name: value
+        for name, value in response.headers.items()
+        if name not in ("content-length", "content-type")
+    }
+    return Response(text, response.status_code, headers, f"{media_type}; charset=utf-8")
 
 
 def encode(content: object) -> bytes:

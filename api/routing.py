@@ -1,5 +1,6 @@
 """What every protected route does before FastAPI parses anything."""
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine, Iterable
 from functools import cache
@@ -10,7 +11,9 @@ from fastapi import APIRouter, HTTPException, Request, Response, status
 from fastapi.routing import APIRoute
 
 from api.bodies import JsonRequest, refuse_encoded
+from api.media_types import preferred_yaml
 from api.observation import tell_organization
+from api.replies import in_yaml
 from api.services import services_of
 from flows.errors import InvalidError, StoreUnavailableError
 
@@ -57,6 +60,17 @@ def refuse_unreadable(request: Request) -> None:
             raise InvalidError(f"the {place} of the URL is not UTF-8") from None
 
 
+def yaml_operations(routers: Iterable[APIRouter]) -> frozenset[tuple[str, str]]:
+    """Return method and path of every operation that takes and answers YAML as well."""
+    return frozenset(
+        (method, route.path_format)
+        for router in routers
+        for route in router.routes
+        if isinstance(route, DefinitionRoute)
+        for method in route.methods or ()
+    )
+
+
 @cache
 def pattern_of(template: str) -> re.Pattern[str]:
     """Return what matches every path of a template."""
@@ -97,15 +111,18 @@ class ProtectedRoute(APIRoute):
     So 401 comes before 422, and nobody makes us read a body without a credential.
     """
 
+    speaks_yaml = False
+
     # FastAPI types handlers with Any.
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return FastAPI's handler behind authentication and our own reading of JSON."""
         handle = super().get_route_handler()
         reads_body = self.body_field is not None
+        takes_yaml = self.speaks_yaml
 
         async def handle_protected(received: Request) -> Response:
             refuse_foreign_method(received, self.path_format)
-            request = JsonRequest(received.scope, received.receive)
+            request = JsonRequest(received.scope, received.receive, takes_yaml=takes_yaml)
             services = services_of(request)
             if services.mongodb.is_down or services.mongodb.is_unusable:
                 raise StoreUnavailableError("the store does not answer")
@@ -120,3 +137,27 @@ class ProtectedRoute(APIRoute):
             return await handle(request)
 
         return handle_protected
+
+
+class DefinitionRoute(ProtectedRoute):
+    """A protected route that takes YAML besides JSON, and answers in it if it is preferred.
+
+    Refusals are JSON always.
+    """
+
+    speaks_yaml = True
+
+    # FastAPI types handlers with Any.
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the protected handler, its answer turned into what the caller wants."""
+        handle = super().get_route_handler()
+
+        async def handle_definition(request: Request) -> Response:
+            response = await handle(request)
+            response.headers.append("Vary", "Accept")
+            media_type = preferred_yaml(request.headers.get("accept"))
+            if media_type is None:
+                return response
+            return await asyncio.to_thread(in_yaml, response, media_type)
+
+        return handle_definition

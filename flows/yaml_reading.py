@@ -22,6 +22,14 @@ _OCTAL = re.compile(r"0o[0-7]+")
 _HEX = re.compile(r"0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _NOT_FINITE = re.compile(r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)")
+NO_TEXT = re.compile(
+    "|".join(
+        f"(?:{each.pattern})"
+        for each in (_NULL, _TRUE, _FALSE, _INT, _OCTAL, _HEX, _FLOAT, _NOT_FINITE)
+    )
+)
+"""What matches as a whole is read as no text, unless it is quoted."""
+
 _PREFIX = "tag:yaml.org,2002:"
 _CORE_TAGS = frozenset(_PREFIX + name for name in ("str", "int", "float", "bool", "null"))
 _MAX_DIGITS = 400
@@ -39,14 +47,20 @@ class _Mark(Protocol):
         """Column."""
 
 
-def read_yaml(text: str) -> JsonValue:
+def read_yaml(
+    text: str, *, max_bytes: int = MAX_DEFINITION_BYTES, max_nesting: int = MAX_NESTING
+) -> JsonValue:
     """Read one YAML document.
+
+    Args:
+        max_bytes: Roughly what it may have as JSON, its aliases expanded.
+        max_nesting: How many levels it may have.
 
     Raises:
         InvalidDefinitionError: It is no YAML, or says what JSON cannot.
         TooLargeError: Too deep, or too large once its aliases are expanded.
     """
-    builder = _Builder()
+    builder = _Builder(max_bytes, max_nesting)
     try:
         for event in yaml.parse(text, Loader=yaml.CSafeLoader):
             builder.take(event)
@@ -88,6 +102,8 @@ class _Anchored:
 class _Builder:
     """Builds a JSON value from events, one at a time."""
 
+    max_bytes: int
+    max_nesting: int
     document: JsonValue = None
     _documents: int = 0
     _stack: list[_Open] = field(default_factory=list)
@@ -112,6 +128,12 @@ class _Builder:
             case _:
                 pass
 
+    def _too_deep(self) -> TooLargeError:
+        """Return the error for one level too many."""
+        return TooLargeError(
+            f"more than {self.max_nesting} levels of nesting", levels=self.max_nesting
+        )
+
     def _open(self, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         """Begin a mapping or a sequence."""
         is_mapping = isinstance(event, yaml.MappingStartEvent)
@@ -120,8 +142,8 @@ class _Builder:
             raise _unknown_tag(event)
         if self._expects_key():
             raise _fault_at(event.start_mark, "a key must be text", "yaml_key")
-        if len(self._stack) >= MAX_NESTING:
-            raise TooLargeError(f"more than {MAX_NESTING} levels of nesting")
+        if len(self._stack) >= self.max_nesting:
+            raise self._too_deep()
         self._stack.append(_Open({} if is_mapping else [], event.anchor))
 
     def _scalar(self, event: yaml.ScalarEvent) -> None:
@@ -177,10 +199,10 @@ class _Builder:
         top = self._stack[-1]
         top.weight += weight
         top.height = max(top.height, height + 1)
-        if top.weight > MAX_DEFINITION_BYTES:
+        if top.weight > self.max_bytes:
             raise TooLargeError("too large once aliases are expanded")
-        if len(self._stack) + height > MAX_NESTING:
-            raise TooLargeError(f"more than {MAX_NESTING} levels of nesting")
+        if len(self._stack) + height > self.max_nesting:
+            raise self._too_deep()
         if isinstance(top.value, list):
             top.value.append(value)
         elif top.key is not None:

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Response
 
 from api.deps import CallerDep, FlowsDep
 from api.replies import reply
-from api.routing import ProtectedRoute
+from api.routing import DefinitionRoute
 from api.schemas.errors import refusals
 from api.schemas.flow_filters import ExpansionsDep
 from api.schemas.flow_requests import UpdateFlowVersionMetadata
@@ -22,7 +22,7 @@ from api.schemas.parameters import AFlowId, PageNumber
 from api.schemas.task_outputs import TaskSummaryResponse, task_summary_view
 
 router = APIRouter(
-    prefix="/api/flows/{flow_id}/versions", tags=["flows"], route_class=ProtectedRoute
+    prefix="/api/flows/{flow_id}/versions", tags=["flows"], route_class=DefinitionRoute
 )
 
 

@@ -7,7 +7,7 @@ from pydantic import JsonValue
 
 from api.deps import CallerDep, FlowsDep
 from api.replies import reply
-from api.routing import ProtectedRoute
+from api.routing import DefinitionRoute
 from api.schemas.errors import refusals
 from api.schemas.flow_filters import ExpansionsDep, FlowQueryDep, ReportExpansionsDep
 from api.schemas.flow_requests import FlowCreateRequest, FlowDefinitionUpdate, PatchFlowRequest
@@ -23,7 +23,7 @@ from api.schemas.flows import (
 )
 from api.schemas.parameters import AFlowId, AUuid
 
-router = APIRouter(prefix="/api/flows", tags=["flows"], route_class=ProtectedRoute)
+router = APIRouter(prefix="/api/flows", tags=["flows"], route_class=DefinitionRoute)
 
 
 @router.get(

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Response
 
 from api.replies import reply
-from api.routing import ProtectedRoute
+from api.routing import DefinitionRoute
 from api.schemas.errors import refusals
 from api.schemas.task_data import (
     TaskDynamicDataRequest,
@@ -12,7 +12,7 @@ from api.schemas.task_data import (
 )
 from operations.task_data import task_data
 
-router = APIRouter(prefix="/api/task-data", tags=["task-data"], route_class=ProtectedRoute)
+router = APIRouter(prefix="/api/task-data", tags=["task-data"], route_class=DefinitionRoute)
 
 
 @router.post(

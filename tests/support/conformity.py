@@ -7,6 +7,9 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 from jsonschema_rs import Draft202012Validator
+from pydantic import JsonValue
+
+from flows.reading import read_document
 
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
@@ -48,7 +51,7 @@ class Conformity:
             return
         errors = [
             f"{'.'.join(map(str, error.instance_path))}: {error.message}"
-            for error in self._validator(template, method, status).iter_errors(response.json())
+            for error in self._validator(template, method, status).iter_errors(_value(response))
         ]
         assert not errors, f"{method} {template} {status}: {errors}"
 
@@ -57,6 +60,14 @@ class Conformity:
         schema = answer["content"]["application/json"]["schema"]
         whole = {**schema, "components": self._document["components"]}
         return Draft202012Validator(whole, validate_formats=True)
+
+
+def _value(response: httpx.Response) -> JsonValue:
+    """Return what a body says, in JSON or in YAML."""
+    if "yaml" in response.headers["content-type"]:
+        return read_document(response.content, media="yaml")
+    value: JsonValue = response.json()
+    return value
 
 
 def _check_envelope(response: httpx.Response, request_id: str) -> None:
