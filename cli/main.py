@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, backup, bootstrap, run, token, up
+from cli import admin, backup, bootstrap, definitions, run, token, up
 from flows.errors import EngineError
 
 app = typer.Typer(
@@ -18,6 +18,9 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("run")(run.run)
+app.command("apply")(definitions.apply)
+app.command("export")(definitions.export)
+app.command("diff")(definitions.diff)
 app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("bootstrap")(bootstrap.bootstrap)

@@ -20,6 +20,7 @@ class RegisteredFlow:
     name: str
     version: int
     definition: JsonObject
+    is_draft: bool = True
 
 
 def registered(client: Client, flow: str) -> RegisteredFlow:
@@ -34,27 +35,32 @@ def registered(client: Client, flow: str) -> RegisteredFlow:
     path = Path(flow)
     if path.is_file():
         return _register(client, path)
-    try:
-        return _flow(client.get(f"/api/flows/{UUID(flow)}"))
-    except ValueError:
-        found = _named(client, flow)
+    found = looked_up(client, flow)
     if found is None:
         raise ClientError(f"{flow!r} is no file, and no flow has this id or name")
     return found
+
+
+def looked_up(client: Client, flow: str) -> RegisteredFlow | None:
+    """Return the flow that has this id, or this name."""
+    try:
+        return as_flow(client.get(f"/api/flows/{UUID(flow)}"))
+    except ValueError:
+        return named(client, flow)
 
 
 def _register(client: Client, path: Path) -> RegisteredFlow:
     """Make the flow of the definition's name hold this definition."""
     definition = read_definition(path)
     name = definition_name(definition, path)
-    found = _named(client, name)
+    found = named(client, name)
     try:
         if found is None:
             body: JsonObject = {"display_name": name, "definition": definition}
-            return _flow(client.post("/api/flows", body))
+            return as_flow(client.post("/api/flows", body))
         if found.definition == definition:
             return found
-        return _flow(client.put(f"/api/flows/{found.id}/definition", {"definition": definition}))
+        return as_flow(client.put(f"/api/flows/{found.id}/definition", {"definition": definition}))
     except ClientError as error:
         if error.code != "invalid_dsl_input":
             raise
@@ -66,7 +72,7 @@ def _register(client: Client, path: Path) -> RegisteredFlow:
         ) from error
 
 
-def _named(client: Client, name: str) -> RegisteredFlow | None:
+def named(client: Client, name: str) -> RegisteredFlow | None:
     """Return the flow with exactly this display name."""
     page = 1
     while True:
@@ -76,11 +82,11 @@ def _named(client: Client, name: str) -> RegisteredFlow | None:
             return None
         for flow in flows:
             if isinstance(flow, dict) and flow.get("display_name") == name:
-                return _flow(flow)
+                return as_flow(flow)
         page += 1
 
 
-def _flow(answer: JsonValue) -> RegisteredFlow:
+def as_flow(answer: JsonValue) -> RegisteredFlow:
     """Return the flow in an answer of the API."""
     if not isinstance(answer, dict) or not isinstance(answer.get("definition"), dict):
         raise ClientError("the API answered with something that is not a flow")
@@ -90,4 +96,5 @@ def _flow(answer: JsonValue) -> RegisteredFlow:
         name=str(answer["display_name"]),
         version=int(str(answer["version"])),
         definition=definition if isinstance(definition, dict) else {},
+        is_draft=answer.get("status") == "draft",
     )
