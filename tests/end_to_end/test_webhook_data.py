@@ -5,7 +5,9 @@ import asyncio
 from temporalio.client import Client
 
 from contracts.names import flow_workflow_id
+from store.webhook_data import WebhookDataRepository
 from tests.end_to_end.test_engine_and_read_model import differences
+from tests.end_to_end.test_reset import agreed, reset
 from tests.fixtures.api import Api
 from tests.support.eventually import eventually
 from tests.support.flow_builders import a_flow, edge, task
@@ -36,7 +38,7 @@ async def test_data_that_comes_during_the_wait_becomes_the_output(
     (after,) = await execution.task_executions(task_name="ask")
     assert after["id"] == row["id"]
     assert after["output"] == DATA
-    assert await differences(working_api, [execution]) == []
+    await agreed(working_api, execution)
 
 
 async def test_data_that_comes_before_the_task_is_used_at_once(
@@ -51,7 +53,7 @@ async def test_data_that_comes_before_the_task_is_used_at_once(
 
     assert (await execution.until(*CLOSED))["status"] == "completed"
     assert (await execution.outputs())["ask"] == DATA
-    assert await differences(working_api, [execution]) == []
+    await agreed(working_api, execution)
 
 
 async def test_the_same_again_is_acknowledged_even_after_the_end(working: Platform) -> None:
@@ -79,7 +81,7 @@ async def test_parallel_receivers_wait_until_the_last_one_is_served(
     assert (await execution.until(*CLOSED))["status"] == "completed"
     outputs = await execution.outputs()
     assert (outputs["left"], outputs["right"]) == (DATA, {"name": "Bob", "amount": 1})
-    assert await differences(working_api, [execution]) == []
+    await agreed(working_api, execution)
 
 
 async def test_an_execution_that_goes_on_is_not_shown_as_waiting(working: Platform) -> None:
@@ -149,7 +151,7 @@ async def test_data_for_what_was_cancelled_is_refused(working: Platform, working
     assert response.json()["error"]["details"] == {"status": "cancelled"}
     (row,) = await execution.task_executions(task_name="ask")
     assert row["status"] == "cancelled"
-    assert await differences(working_api, [execution]) == []
+    await agreed(working_api, execution)
 
 
 async def test_a_wait_that_was_terminated_from_outside_is_settled(
@@ -162,7 +164,7 @@ async def test_a_wait_that_was_terminated_from_outside_is_settled(
 
     (row,) = await execution.task_executions(task_name="ask")
     assert row["status"] == "cancelled"
-    assert await differences(working_api, [execution]) == []
+    await agreed(working_api, execution)
 
 
 async def test_nothing_in_time_fails_the_execution(working: Platform, working_api: Api) -> None:
@@ -171,7 +173,7 @@ async def test_nothing_in_time_fails_the_execution(working: Platform, working_ap
     shown = await execution.shown()
     assert shown["status"] == "failed"
     assert shown["error"]["type"] == "NotDelivered"  # type: ignore[index,call-overload]  # JSON
-    assert await differences(working_api, [execution]) == []
+    await agreed(working_api, execution)
 
 
 async def test_running_again_uses_what_was_submitted_before(
@@ -189,4 +191,103 @@ async def test_running_again_uses_what_was_submitted_before(
         assert (await execution.until(*CLOSED))["status"] == "completed"
 
         assert (await execution.outputs())["ask"] == DATA
-    assert await differences(working_api, [execution]) == []
+    await agreed(working_api, execution)
+
+
+async def test_what_was_stored_and_never_signalled_is_delivered(
+    working: Platform, working_api: Api
+) -> None:
+    execution = await waiting_execution(working, asking("left", "right"), 2)
+    stored = WebhookDataRepository(working_api.database)
+
+    for name in ("left", "right"):
+        await stored.add(working.organization_id, execution.id, name, DATA, "system")
+
+    assert (await execution.until(*CLOSED))["status"] == "completed"
+    assert (await execution.outputs())["right"] == DATA
+    await agreed(working_api, execution)
+
+
+async def test_what_does_not_fit_the_latest_version_is_asked_for_again(
+    working: Platform, working_api: Api
+) -> None:
+    flow = await working.flow(asking())
+    execution = await working.started(flow["id"])
+    await acknowledged(working, execution)
+    await execution.until("completed")
+    changed = a_flow(a_receiver(fields=[{"id": "city"}]), task("after", reads="ask"))
+    await working.client.put(f"/api/flows/{flow['id']}/definition", json={"definition": changed})
+
+    await working.client.post(f"{execution.path}/execute")
+    await shown_waiting(execution)
+    await acknowledged(working, execution, {"city": "Bern"})
+
+    assert (await execution.until(*CLOSED))["status"] == "completed"
+    assert (await execution.outputs())["ask"] == {"city": "Bern"}
+    await agreed(working_api, execution)
+
+
+async def test_data_that_leaves_the_history_arrives_whole(
+    working: Platform, working_api: Api
+) -> None:
+    execution = await waiting_execution(working, asking())
+    data: Json = {"name": "a" * 200_000, "amount": 1}
+
+    await acknowledged(working, execution, data)
+
+    assert (await execution.until(*CLOSED))["status"] == "completed"
+    assert (await execution.outputs())["ask"] == data
+    await agreed(working_api, execution)
+
+
+async def test_a_deleted_execution_that_waits_takes_nothing(working: Platform) -> None:
+    execution = await waiting_execution(working, asking())
+
+    await working.client.delete(execution.path)
+
+    assert (await submit(working, execution)).status_code == 404
+
+
+async def test_a_run_that_was_reset_waits_anew_and_is_told(
+    working: Platform, working_api: Api, temporal_client: Client
+) -> None:
+    execution = await waiting_execution(working, asking())
+    (before,) = await execution.task_executions(task_name="ask")
+
+    await reset(temporal_client, execution, to_start=True)
+
+    async def is_begun_anew() -> bool:
+        rows = await execution.task_executions(task_name="ask")
+        return len(rows) == 1 and rows[0]["started_at"] != before["started_at"]
+
+    await eventually(is_begun_anew, 20, saying="the new run waits")
+    await shown_waiting(execution)
+    await acknowledged(working, execution)
+    assert (await execution.until(*CLOSED))["status"] == "completed"
+    assert (await execution.outputs())["ask"] == DATA
+    await agreed(working_api, execution)
+
+
+async def test_a_reset_of_what_has_ended_uses_what_was_submitted(
+    working: Platform, working_api: Api, temporal_client: Client
+) -> None:
+    execution = await waiting_execution(working, asking(timeout_seconds=2))
+    await execution.until("failed")
+
+    await reset(temporal_client, execution, to_start=True)
+    await shown_waiting(execution)
+    await acknowledged(working, execution)
+    await execution.until("completed")
+    await agreed(working_api, execution)
+
+    (before,) = await execution.task_executions(task_name="ask")
+    await reset(temporal_client, execution, to_start=True)
+
+    async def has_ended_anew() -> bool:
+        rows = await execution.task_executions(task_name="ask")
+        is_new = len(rows) == 1 and rows[0]["started_at"] != before["started_at"]
+        return is_new and rows[0]["output"] == DATA
+
+    await eventually(has_ended_anew, 20, saying="the new run took what was stored")
+    await execution.until("completed")
+    await agreed(working_api, execution)
