@@ -1,13 +1,24 @@
 """Which tasks wait for the outside, and what their execution is shown as."""
 
 import asyncio
+import threading
+from contextlib import closing
+
+from pymongo.monitoring import (
+    CommandFailedEvent,
+    CommandListener,
+    CommandStartedEvent,
+    CommandSucceededEvent,
+)
 
 from contracts.messages import RunContext, TaskCall, TaskState
 from contracts.names import flow_workflow_id
+from runtime.mongo import Mongo
 from store.clock import now
 from store.models import ExecutionStatus, ProcessingStatus
 from store.parking import Parking
 from store.suspension import Suspension
+from tests.support.eventually import eventually
 from tests.support.stores import ORGANIZATION, Running, Stores, said
 
 STATUS = ExecutionStatus
@@ -56,6 +67,45 @@ async def test_many_that_begin_and_end_at_once_leave_the_right_status(run: Runni
         assert await status(run) is STATUS.IN_PROGRESS
 
     await asyncio.gather(*(wait_and_end(at) for at in range(30, 60)), begin(run, "last"))
+    assert await status(run) is STATUS.AWAITING_INPUT
+
+
+class Holding(CommandListener):
+    """Holds the first write to an execution back."""
+
+    def __init__(self) -> None:
+        """Nothing is held yet."""
+        self.is_holding = threading.Event()
+        self.let_go = threading.Event()
+
+    def started(self, event: CommandStartedEvent) -> None:
+        """Hold it, in the driver's thread."""
+        if event.command.get("update") == "flow_executions":
+            self.is_holding.set()
+            self.let_go.wait(10)
+
+    def succeeded(self, event: CommandSucceededEvent) -> None:
+        """Not of interest."""
+
+    def failed(self, event: CommandFailedEvent) -> None:
+        """Not of interest."""
+
+
+async def test_a_wait_that_begins_while_the_last_one_ends_is_seen(
+    run: Running, mongo_uri: str
+) -> None:
+    holding = Holding()
+    listeners = [holding]
+    with closing(Mongo(mongo_uri, run.stores.database.name, listeners=listeners)) as mongo:
+        slow = Running(Stores(mongo.database), run.context)
+        await begin(run, "a")
+
+        ending = asyncio.create_task(end(slow, "a"))
+        await eventually(holding.is_holding.is_set)
+        await begin(run, "b")
+        holding.let_go.set()
+        await ending
+
     assert await status(run) is STATUS.AWAITING_INPUT
 
 
