@@ -29,6 +29,7 @@ async def test_data_that_comes_during_the_wait_becomes_the_output(
     execution = await waiting_execution(working, asking())
     (row,) = await execution.task_executions(task_name="ask")
     assert row["processing_status"] == "awaiting_input"
+    assert await differences(working_api, [execution]) == []
 
     assert (await acknowledged(working, execution))["status"] == "received"
     shown = await execution.until(*CLOSED)
