@@ -16,9 +16,11 @@ from api.errors import install_error_handlers
 from api.intake import BodyLimit, InFlightLimit
 from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
+from api.query_token import QueryToken
 from api.readiness import OutsidePart
 from api.routes import (
     credentials,
+    events,
     files,
     flow_executions,
     flow_versions,
@@ -55,6 +57,7 @@ from operations.flow_words import FlowWords
 from operations.flows import Flows
 from operations.invitations import Invitations
 from operations.key_uses import KeyUses
+from operations.notifications import Notifications
 from operations.organizations import Organizations
 from operations.pinned import PinnedDefinitions
 from operations.profiles import Profiles
@@ -72,7 +75,7 @@ from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from runtime.metrics_server import serving_metrics
-from runtime.mongo import Mongo
+from runtime.mongo import Mongo, watching_mongo
 from runtime.mongo_pool import PoolListener
 from runtime.payload_encryption import codec_of
 from runtime.settings import Settings, load_settings
@@ -81,6 +84,7 @@ from runtime.temporal import client_runtime, connect
 from runtime.tracing import Tracing, tracing
 from store import schema
 from store.accounts import AccountRepository
+from store.change_feed import ChangeFeed
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.file_contents import GridFSContents
@@ -103,6 +107,7 @@ ROUTERS = (
     flow_words.router,
     invitations.router,
     flow_executions.router,
+    events.router,
     task_executions.router,
     task_outputs.router,
     task_tags.router,
@@ -145,8 +150,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             if settings is None:
                 host, port = chosen.metrics_host, chosen.api_metrics_port
                 stack.enter_context(serving_metrics(metrics, host, port))
-            services = _running_services(chosen, metrics, spans.current)
-            app.state.services = await stack.enter_async_context(services)
+            running = _running_services(chosen, metrics, spans.current)
+            services = await stack.enter_async_context(running)
+            draining.ends(services.notifications.stop)
+            app.state.services = services
             yield
 
     app = PerdureAPI(
@@ -162,6 +169,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     install_error_handlers(app)
     for router in ROUTERS:
         app.include_router(router)
+    app.include_router(events.sockets)
     app.state.templates = templates_of(ROUTERS)
     app.yaml_operations = yaml_operations(ROUTERS)
     app.add_middleware(BodyLimit, patience=chosen.body_patience)
@@ -169,6 +177,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(Boundary)
     app.add_middleware(Farewell, draining=draining)
     app.add_middleware(Observation, metrics=metrics, tracing=spans)
+    app.add_middleware(QueryToken)
     return app
 
 
@@ -210,7 +219,10 @@ async def _running_services(
         stack.push_async_callback(key_uses.close)
         background = Background()
         stack.push_async_callback(background.drain)
-        services = _services(settings, mongo, gateway, http, metrics, key_uses, background)
+        notifications = await stack.enter_async_context(_notifications(settings, mongo))
+        services = _services(
+            settings, mongo, gateway, http, metrics, key_uses, background, notifications
+        )
         for part in (services.mongodb, services.temporal):
             part.start()
             stack.push_async_callback(part.stop)
@@ -225,6 +237,7 @@ def _services(
     metrics: Metrics,
     key_uses: KeyUses,
     background: Background,
+    notifications: Notifications,
 ) -> Services:
     flows_stored = FlowRepository(mongo.database)
     executions_stored = ExecutionRepository(mongo.database)
@@ -287,6 +300,7 @@ def _services(
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
         webhook_submissions=webhook_submissions_on(mongo, gateway, definitions),
+        notifications=notifications,
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
@@ -296,10 +310,28 @@ def _services(
             PinnedDefinitions(flows_stored, definitions),
         ),
         public_url=settings.public_url,
+        stream_check=settings.stream_check,
         models=settings.llm_models if settings.llm_base_url else (),
         mongodb=_mongodb(mongo),
         temporal=_temporal(gateway, settings.reconcile_interval),
     )
+
+
+@asynccontextmanager
+async def _notifications(settings: Settings, mongo: Mongo) -> AsyncIterator[Notifications]:
+    uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
+    async with watching_mongo(uri, database) as watched:
+        notifications = Notifications(
+            FlowRepository(mongo.database),
+            ChangeFeed(watched),
+            max_streams=settings.max_streams,
+            max_streams_of_organization=settings.max_streams_of_organization,
+        )
+        try:
+            yield notifications
+        finally:
+            notifications.stop()
+            await notifications.close()
 
 
 def _files(settings: Settings, mongo: Mongo, flows_stored: FlowRepository) -> Files:

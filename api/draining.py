@@ -12,7 +12,7 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
@@ -33,6 +33,16 @@ class Draining:
     def __init__(self) -> None:
         """Begin serving."""
         self.has_begun = False
+        self._enders: list[Callable[[], None]] = []
+
+    def ends(self, end: Callable[[], None]) -> None:
+        """Have something ended first that would never end by itself."""
+        self._enders.append(end)
+
+    def end_streams(self) -> None:
+        """End it: the server waits for every answer to be complete."""
+        for end in self._enders:
+            end()
 
 
 class Farewell:
@@ -75,11 +85,13 @@ def drained_first(draining: Draining, grace: timedelta) -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
-    stops = signal.getsignal(signal.SIGTERM)
+    stops = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def stop(number: int, frame: FrameType | None) -> None:
-        if callable(stops):
-            stops(number, frame)
+        loop.call_soon_threadsafe(draining.end_streams)
+        known = stops[signal.Signals(number)]
+        if callable(known):
+            known(number, frame)
 
     def drain(number: int, frame: FrameType | None) -> None:
         if draining.has_begun or not grace:
@@ -87,9 +99,11 @@ def drained_first(draining: Draining, grace: timedelta) -> Iterator[None]:
             return
         draining.has_begun = True
         logger.info("draining", extra={"seconds": grace.total_seconds()})
+        loop.call_soon_threadsafe(draining.end_streams)
         loop.call_soon_threadsafe(loop.call_later, grace.total_seconds(), stop, number, None)
 
     signal.signal(signal.SIGTERM, drain)
+    signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:

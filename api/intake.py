@@ -21,6 +21,7 @@ MAX_DEFINITION_BODY_BYTES = 2 * 1024 * 1024
 MAX_FILE_BYTES = 100 * 1024 * 1024
 LEAST_BYTES_PER_SECOND = 32 * 1024
 RETRY_AFTER_SECONDS = 1
+EVENT_STREAM = "text/event-stream"
 
 BODY_LIMITS: Sequence[tuple[re.Pattern[str], int]] = (
     (re.compile(r"/api/files/content"), MAX_FILE_BYTES),
@@ -57,11 +58,41 @@ class InFlightLimit:
             )
             await refusal(scope, receive, send)
             return
+        place = _Place(self)
         self._in_flight += 1
+
+        async def sender(message: Message) -> None:
+            if _begins_stream(message):
+                place.leave()
+            await send(message)
+
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive, sender)
         finally:
-            self._in_flight -= 1
+            place.leave()
+
+    def leave(self) -> None:
+        """Make room for another request."""
+        self._in_flight -= 1
+
+
+class _Place:
+    """One of the places of requests; a stream of events gives it back, having limits of its own."""
+
+    def __init__(self, limit: InFlightLimit) -> None:
+        self._limit = limit
+        self._is_taken = True
+
+    def leave(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._limit.leave()
+
+
+def _begins_stream(message: Message) -> bool:
+    if message["type"] != "http.response.start":
+        return False
+    return Headers(raw=message["headers"]).get("content-type", "").startswith(EVENT_STREAM)
 
 
 class BodyLimit:

@@ -1,8 +1,9 @@
 """What one API process holds while it serves, and where routes find it."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection
 
 from api.auth import Authenticator
 from api.readiness import OutsidePart
@@ -12,6 +13,7 @@ from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
 from operations.invitations import Invitations
+from operations.notifications import Notifications
 from operations.organizations import Organizations
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
@@ -31,6 +33,7 @@ class Services:
         public_url: How the API is reached from outside; None where only requests can tell.
         mongodb: Without it nothing can be answered.
         models: Names of the language models that tasks may use; the first is the default.
+        stream_check: How often a stream of events looks at its reader's credential again.
         temporal: Without it executions are recorded, and start later.
     """
 
@@ -44,6 +47,7 @@ class Services:
     organizations: Organizations
     profiles: Profiles
     service_accounts: ServiceAccounts
+    notifications: Notifications
     webhooks: Webhooks
     worker_groups: WorkerGroups
     webhook_submissions: WebhookSubmissions
@@ -52,11 +56,12 @@ class Services:
     task_tags: TaskTags
     public_url: str | None
     models: tuple[str, ...]
+    stream_check: timedelta
     mongodb: OutsidePart
     temporal: OutsidePart
 
 
-def services_of(request: Request) -> Services:
-    """Return the services of the process that serves this request."""
+def services_of(request: HTTPConnection) -> Services:
+    """Return the services of the process that serves this request, or this socket."""
     services: Services = request.app.state.services
     return services

@@ -26,6 +26,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── ApiKeyNotFoundError
     │   └── StoredFileNotFoundError
     ├── SlowRequestError 408              its body does not come
+    │   └── SlowReaderError               a stream of events is not read
     ├── ConflictError 409
     │   ├── DuplicateFlowNameError
     │   ├── DuplicateCredentialError
@@ -35,6 +36,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── IdempotencyConflictError      same key, other body
     │   ├── OtherDataStoredError          the task has been given other data
     │   ├── ExecutionEndedError           nothing will come of it any more
+    │   ├── EventsExpiredError            what came after an event is not kept any more
     │   └── ExecutionSupersededError      a newer generation owns the execution
     │       └── RunNotKnownError          another run of its generation does
     ├── TooLargeError 413
@@ -42,9 +44,11 @@ The category decides what a caller sees; the class says what happened::
     │   ├── WebhookDataRefusedError       it does not fit the task's fields; carries all faults
     │   └── TaskFailedError               a task executor could not do its work
     ├── RateLimitedError 429              retryable
+    │   └── TooManyStreamsError           so many streams of events are open already
     ├── UnavailableError 503              retryable
     │   ├── StoreUnavailableError
-    │   └── TemporalUnavailableError
+    │   ├── TemporalUnavailableError
+    │   └── ServerStoppingError           this process ends its streams of events
     ├── SealBrokenError                   what is stored encrypted was tampered with
     └── StartUpError                      a process cannot start; never reaches a caller
 """
@@ -208,6 +212,10 @@ class SlowRequestError(EngineError):
     code = "bad_request"
 
 
+class SlowReaderError(SlowRequestError):
+    """Whoever follows events does not read them, or too slowly."""
+
+
 class ConflictError(EngineError):
     """The request clashes with what is already there."""
 
@@ -244,6 +252,10 @@ class OtherDataStoredError(ConflictError):
 
 class ExecutionEndedError(ConflictError):
     """The execution has ended, so nobody would read what is submitted."""
+
+
+class EventsExpiredError(ConflictError):
+    """What happened after the event that was named is not kept any more."""
 
 
 class ExecutionSupersededError(ConflictError):
@@ -323,6 +335,10 @@ class RateLimitedError(EngineError):
         self.retry_after = retry_after
 
 
+class TooManyStreamsError(RateLimitedError):
+    """As many streams of events are open as may be."""
+
+
 class UnavailableError(EngineError):
     """Something that we need does not answer; try again after ``retry_after``."""
 
@@ -347,6 +363,10 @@ class StoreUnavailableError(UnavailableError):
 
 class TemporalUnavailableError(UnavailableError):
     """The Temporal server does not answer."""
+
+
+class ServerStoppingError(UnavailableError):
+    """This process stops; another one goes on with its streams of events."""
 
 
 class SealBrokenError(EngineError):

@@ -25,6 +25,7 @@ from runtime.temporal import connect
 REPLICA_SET = "rs0"
 NAMESPACE = "default"
 RETENTION = timedelta(days=7)
+OPLOG_RETENTION = timedelta(hours=24)
 
 _NOT_INITIALIZED = 94
 _DRIVER_PATIENCE_MS = 500
@@ -179,6 +180,8 @@ class EmbeddedMongo:
             *("--replSet", REPLICA_SET),
             *("--wiredTigerCacheSizeGB", f"{cache_mb / 1024:g}"),
             *("--oplogSize", "512"),
+            # Whoever follows a flow may be away for a day and miss nothing: docs/operations.md.
+            *("--oplogMinRetentionHours", str(OPLOG_RETENTION // timedelta(hours=1))),
             *("--setParameter", "diagnosticDataCollectionEnabled=false"),
             # What a killed process had begun is rolled back soon, and not after a minute: until
             # then nobody else can write what it had written.

@@ -1,11 +1,18 @@
-"""How processes reach MongoDB: one client a process, quick to say that the store is down."""
+"""How processes reach MongoDB: one client a process, quick to say that the store is down.
+
+Change streams have a client beside it: whoever waits on one through Motor holds one of its few
+threads, whereas the driver's own asynchronous client just waits.
+"""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, timedelta
 from typing import Any
 
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import ConnectionPoolListener
 
@@ -52,9 +59,7 @@ class Mongo:
             uri: Connection string; names a replica set, or transactions do not work.
             listeners: Of its connection pools.
         """
-        ours = {
-            name: value for name, value in _OPTIONS.items() if f"{name.lower()}=" not in uri.lower()
-        }
+        ours = _options(uri)
         self.client: AsyncIOMotorClient = AsyncIOMotorClient(
             uri, tz_aware=True, tzinfo=UTC, appname="perdure", event_listeners=[*listeners], **ours
         )
@@ -76,3 +81,24 @@ class Mongo:
     def close(self) -> None:
         """Close every connection; calls under way fail."""
         self.client.close()
+
+
+@asynccontextmanager
+async def watching_mongo(
+    uri: str, database_name: str
+) -> AsyncIterator[AsyncDatabase[dict[str, Any]]]:
+    """Give the database to whoever watches its changes; nothing connects before first use."""
+    client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+        uri, tz_aware=True, tzinfo=UTC, appname="perdure-events", **_options(uri)
+    )
+    try:
+        yield client[database_name]
+    finally:
+        await client.close()
+
+
+def _options(uri: str) -> dict[str, Any]:
+    """Return our options, without those that the URI has its own word on."""
+    return {
+        name: value for name, value in _OPTIONS.items() if f"{name.lower()}=" not in uri.lower()
+    }

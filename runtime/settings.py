@@ -111,6 +111,9 @@ class Settings(BaseSettings):
         payload_retention: How long large payloads of a closed execution are kept; at least as long
             as the Temporal namespace keeps histories.
         max_requests_in_flight: How many requests one API process serves at once.
+        max_streams: How many streams of events one API process serves at once.
+        max_streams_of_organization: How many of them one organization may have.
+        stream_check: How often a stream of events looks at its reader's credential again.
         body_patience: How long the API waits for a body beyond the time that its bytes may take.
         sandbox_workflows: Whether workflows run inside Temporal's sandbox.
         llm_headers: A JSON object of header names and values.
@@ -158,6 +161,9 @@ class Settings(BaseSettings):
     payload_retention: Seconds = Field(default=timedelta(days=7), gt=timedelta(0))
     max_requests_in_flight: int = Field(default=512, ge=1)
     max_queued_executions: int = Field(default=10_000, ge=1, le=1_000_000)
+    max_streams: int = Field(default=1_000, ge=1)
+    max_streams_of_organization: int = Field(default=100, ge=1)
+    stream_check: Seconds = Field(default=timedelta(seconds=10), gt=timedelta(0))
     body_patience: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
     sandbox_workflows: bool = False
     smtp_port: int | None = Field(default=None, ge=1, le=65_535)

@@ -57,7 +57,8 @@ WEBHOOK_DATA_BY_TASK = "unique_by_task"
 CHUNKS_IN_ORDER = "files_id_1_n_1"
 """The name that every GridFS driver gives this index."""
 
-DAY_SECONDS = 24 * 60 * 60
+HOUR_SECONDS = 60 * 60
+DAY_SECONDS = 24 * HOUR_SECONDS
 
 _LIVE = {"live": True}
 _KEPT = {"deleted": False}
@@ -194,6 +195,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     collections.CREDENTIAL_EVENTS: [_index("by_time", "organization_id", "-at", "-_id")],
     collections.IDEMPOTENCY_KEYS: [
         IndexModel([("created_at", ASCENDING)], name="expiry", expireAfterSeconds=DAY_SECONDS)
+    ],
+    collections.STREAM_MARKS: [
+        IndexModel([("at", ASCENDING)], name="expiry", expireAfterSeconds=HOUR_SECONDS)
     ],
     collections.FILES: [
         _index(

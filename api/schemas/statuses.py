@@ -2,7 +2,7 @@
 
 from enum import StrEnum
 
-from store.models import ProcessingStatus
+from store.status import status_word as status_word
 
 
 class TaskExecutionEditedStatus(StrEnum):
@@ -25,16 +25,3 @@ class StaleStatus(StrEnum):
 
     CONSISTENT = "consistent"
     STALE = "stale"
-
-
-_ENDED = (ProcessingStatus.COMPLETED, ProcessingStatus.FAILED)
-
-
-def status_word(processing_status: ProcessingStatus, stale_status: str) -> str:
-    """Return ``stale`` for ended work that is outdated, else the processing status.
-
-    Source: docs/api.md, "Statuses".
-    """
-    if stale_status == "stale" and processing_status in _ENDED:
-        return "stale"
-    return processing_status.value
