@@ -46,7 +46,7 @@ TokenInQuery = Annotated[
     "/{flow_id}/events",
     summary="Follow a flow",
     status_code=status.HTTP_200_OK,
-    response_class=EventStreamResponse,
+    response_class=Response,
     responses={200: _STREAM, **refusals(403, 404, 409, 422, 429, 500)},
 )
 async def follow_flow(

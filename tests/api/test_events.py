@@ -504,3 +504,12 @@ async def test_a_worker_follows_what_it_is_invited_to(
         ended = await follower.end()
 
     assert ended.code == 4403
+
+
+def test_the_document_tells_streams_from_refusals(api: Api) -> None:
+    answers = api.app.openapi()["paths"]["/api/flows/{flow_id}/events"]["get"]["responses"]
+
+    kinds = {status: [*answer["content"]] for status, answer in answers.items()}
+    assert kinds.pop("200") == ["text/event-stream"]
+    assert {kind for each in kinds.values() for kind in each} == {"application/json"}
+    assert {"400", "401", "403", "404", "409", "429", "503"} <= set(kinds)
