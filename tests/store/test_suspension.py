@@ -4,6 +4,7 @@ import asyncio
 import threading
 from contextlib import closing
 
+from motor.motor_asyncio import AsyncIOMotorClient
 from pymongo.monitoring import (
     CommandFailedEvent,
     CommandListener,
@@ -13,7 +14,6 @@ from pymongo.monitoring import (
 
 from contracts.messages import RunContext, TaskCall, TaskState
 from contracts.names import flow_workflow_id
-from runtime.mongo import Mongo
 from store.clock import now
 from store.models import ExecutionStatus, ProcessingStatus
 from store.parking import Parking
@@ -95,9 +95,11 @@ async def test_a_wait_that_begins_while_the_last_one_ends_is_seen(
     run: Running, mongo_uri: str
 ) -> None:
     holding = Holding()
-    listeners = [holding]
-    with closing(Mongo(mongo_uri, run.stores.database.name, listeners=listeners)) as mongo:
-        slow = Running(Stores(mongo.database), run.context)
+    client: AsyncIOMotorClient = AsyncIOMotorClient(
+        mongo_uri, tz_aware=True, event_listeners=[holding]
+    )
+    with closing(client):
+        slow = Running(Stores(client[run.stores.database.name]), run.context)
         await begin(run, "a")
 
         ending = asyncio.create_task(end(slow, "a"))
