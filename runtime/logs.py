@@ -21,8 +21,8 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {
 }
 _SERVER_LOGGERS = ("uvicorn", "uvicorn.error", "uvicorn.asgi")
 _OWN = (
-    *("activities", "api", "cli", "contracts", "flows", "operations"),
-    *("runtime", "store", "worker", "workflows"),
+    *("activities", "api", "cli", "contracts", "dialogs", "flows"),
+    *("operations", "runtime", "store", "worker", "workflows"),
 )
 _URL_LOGGERS = ("uvicorn.access", "httpx", "httpcore")
 _SMTP_LOGGER = "mail.log"

@@ -48,6 +48,7 @@ _PASSED_THROUGH = (
     "orjson",
     "yaml",
     "jsonschema_rs",
+    "liquid",
     "opentelemetry",
 )
 

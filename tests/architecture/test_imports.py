@@ -15,6 +15,7 @@ PACKAGES = (
     "cli",
     "composition",
     "contracts",
+    "dialogs",
     "flows",
     "operations",
     "runtime",
@@ -86,7 +87,7 @@ def test_the_list_of_banned_calls_is_on_where_workflows_run() -> None:
     )
     ruff = str(Path(sys.executable).with_name("ruff"))
     found = {}
-    for package in ("flows", "contracts", "workflows", "runtime"):
+    for package in ("flows", "dialogs", "contracts", "workflows", "runtime"):
         checked = subprocess.run(  # noqa: S603 - our own tool
             [
                 ruff,
@@ -105,4 +106,10 @@ def test_the_list_of_banned_calls_is_on_where_workflows_run() -> None:
         )
         found[package] = "TID251" in checked.stdout
 
-    assert found == {"flows": True, "contracts": True, "workflows": True, "runtime": False}
+    assert found == {
+        "flows": True,
+        "dialogs": True,
+        "contracts": True,
+        "workflows": True,
+        "runtime": False,
+    }
