@@ -59,6 +59,7 @@ from operations.invitations import Invitations
 from operations.key_uses import KeyUses
 from operations.notifications import Notifications
 from operations.organizations import Organizations
+from operations.outside_workers import OutsideWorkers
 from operations.pinned import PinnedDefinitions
 from operations.profiles import Profiles
 from operations.schedules import Schedules
@@ -93,11 +94,14 @@ from store.flows import FlowRepository
 from store.invitations import InvitationRepository
 from store.organizations import OrganizationRepository
 from store.people import PersonRepository
+from store.posted_outputs import PostedOutputRepository
 from store.schedules import ScheduleRepository
 from store.service_accounts import ServiceAccountRepository
 from store.tallies import Tallies
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
+from store.task_reports import TaskReportRepository
+from store.task_statuses import TaskStatusRepository
 from store.task_tags import TaskTagRepository
 from store.worker_groups import WorkerGroupRepository
 
@@ -244,6 +248,7 @@ def _services(
     task_executions_stored = TaskExecutionRepository(mongo.database)
     task_outputs_stored = TaskOutputRepository(mongo.database)
     definitions = Definitions()
+    pinned = PinnedDefinitions(flows_stored, definitions)
     starter = Starter(
         flows=flows_stored,
         executions=executions_stored,
@@ -304,10 +309,14 @@ def _services(
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
-        task_tags=TaskTags(
-            executions_stored,
-            TaskTagRepository(mongo.database),
-            PinnedDefinitions(flows_stored, definitions),
+        task_tags=TaskTags(executions_stored, TaskTagRepository(mongo.database), pinned),
+        outside_workers=OutsideWorkers(
+            executions=executions_stored,
+            pinned=pinned,
+            reports=TaskReportRepository(mongo.database),
+            statuses=TaskStatusRepository(mongo.database),
+            posted=PostedOutputRepository(mongo.database),
+            task_outputs=task_outputs_stored,
         ),
         public_url=settings.public_url,
         stream_check=settings.stream_check,

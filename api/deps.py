@@ -13,6 +13,7 @@ from operations.flow_words import FlowWords
 from operations.flows import Flows
 from operations.invitations import Invitations
 from operations.organizations import Organizations
+from operations.outside_workers import OutsideWorkers
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
 from operations.task_tags import TaskTags
@@ -68,6 +69,10 @@ async def _flow_words(request: Request) -> FlowWords:
     return services_of(request).flow_words
 
 
+async def _outside_workers(request: Request) -> OutsideWorkers:
+    return services_of(request).outside_workers
+
+
 async def _task_tags(request: Request) -> TaskTags:
     return services_of(request).task_tags
 
@@ -101,6 +106,7 @@ WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
 ServiceAccountsDep = Annotated[ServiceAccounts, Depends(_service_accounts)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]
+OutsideWorkersDep = Annotated[OutsideWorkers, Depends(_outside_workers)]
 TaskTagsDep = Annotated[TaskTags, Depends(_task_tags)]
 WebhooksDep = Annotated[Webhooks, Depends(_webhooks)]
 WebhookSubmissionsDep = Annotated[WebhookSubmissions, Depends(_webhook_submissions)]

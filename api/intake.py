@@ -18,6 +18,7 @@ from flows.errors import SlowRequestError, TooLargeError
 
 MAX_BODY_BYTES = 1024 * 1024
 MAX_DEFINITION_BODY_BYTES = 2 * 1024 * 1024
+MAX_RECORD_BODY_BYTES = 8 * 1024 * 1024
 MAX_FILE_BYTES = 100 * 1024 * 1024
 LEAST_BYTES_PER_SECOND = 32 * 1024
 RETRY_AFTER_SECONDS = 1
@@ -27,6 +28,7 @@ BODY_LIMITS: Sequence[tuple[re.Pattern[str], int]] = (
     (re.compile(r"/api/files/content"), MAX_FILE_BYTES),
     (re.compile(r"/api/flows(/[^/]+/(definition|task|validate))?"), MAX_DEFINITION_BODY_BYTES),
     (re.compile(r"/api/task-data"), MAX_DEFINITION_BODY_BYTES),
+    (re.compile(r"/api/task-(executions|outputs)"), MAX_RECORD_BODY_BYTES),
 )
 
 

@@ -15,6 +15,7 @@ from operations.flows import Flows
 from operations.invitations import Invitations
 from operations.notifications import Notifications
 from operations.organizations import Organizations
+from operations.outside_workers import OutsideWorkers
 from operations.profiles import Profiles
 from operations.service_accounts import ServiceAccounts
 from operations.task_tags import TaskTags
@@ -54,6 +55,7 @@ class Services:
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository
     task_tags: TaskTags
+    outside_workers: OutsideWorkers
     public_url: str | None
     models: tuple[str, ...]
     stream_check: timedelta

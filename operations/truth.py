@@ -97,8 +97,10 @@ class TruthCheck:
             return []
         served = Served(
             record,
-            rows=await self._audit.rows(record.id),
-            outputs=await self._audit.outputs(record.id),
+            rows=[row for row in await self._audit.rows(record.id) if not row.is_outside],
+            outputs=[
+                output for output in await self._audit.outputs(record.id) if not output.is_outside
+            ],
         )
         found = list(differences_of_status(served, described))
         if described is None:

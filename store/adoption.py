@@ -25,8 +25,8 @@ class Adoption:
         """Make a run the execution's own. Repeatable, and by several workers at once.
 
         Rows of other runs go for good, since attempts of this one count from 1 again; what a person
-        edited stays. They go first: a crash in between leaves a run that is still not known, whose
-        next write begins again.
+        edited or an outside worker reported stays. They go first: a crash in between leaves a run
+        that is still not known, whose next write begins again.
 
         Returns:
             Whether the generation is the current one.
@@ -48,6 +48,7 @@ class Adoption:
                 "generation": generation,
                 "run_id": {"$ne": run_id},
                 "edited_status": NOT_EDITED,
+                "outside": {"$ne": True},
             }
         )
         at = now()

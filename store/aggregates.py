@@ -14,6 +14,7 @@ from pydantic import JsonValue
 
 from contracts.messages import TaskState
 from store.models import ProcessingStatus, TaskOutputRecord
+from store.reported_outcomes import posted_of, reported_outcome
 from store.rows import SETTLED, SYSTEM
 from store.values import Document
 
@@ -32,14 +33,27 @@ _OF_STATE = {
 
 
 def aggregate(index: Document, rows: Sequence[Document]) -> TaskOutputRecord:
-    """Return a task's output from its index document and its live rows, values loaded."""
+    """Return a task's output from its index document and its live rows, values loaded.
+
+    What outside workers say counts only where the workflow has not run the task; the summary and
+    the tags that they posted are always shown.
+    """
+    own = [row for row in rows if not row.get("outside")]
+    is_outside = bool(index.get("outside")) and not own and index.get("state") is None
+    rows = rows if is_outside else own
     last = _last_attempts(rows)
-    if index.get("is_iteration"):
+    posted = posted_of(index, max((row["generation"] for row in last), default=0))
+    if is_outside:
+        status, output, error = reported_outcome(index, last)
+    elif index.get("is_iteration"):
         status, output, error = _of_iteration(index, last)
     else:
         status, output, error = _of_single(last)
     edited = any(row["edited_status"] != "not_edited" for row in last)
     stale = any(row["stale_status"] == "stale" for row in last)
+    if posted is not None and is_outside:
+        edited = edited or posted["edited_status"] == "edited"
+        stale = stale or posted["stale_status"] == "stale"
     updated: Iterable[datetime] = [index["updated_at"], *(row["updated_at"] for row in rows)]
     return TaskOutputRecord(
         id=index["_id"],
@@ -51,16 +65,15 @@ def aggregate(index: Document, rows: Sequence[Document]) -> TaskOutputRecord:
         processing_status=status,
         created_at=index["created_at"],
         updated_at=max(updated),
-        modified_by=max(rows, key=lambda row: row["updated_at"])["modified_by"]
-        if rows
-        else "system",
+        modified_by=_last_editor(rows) if rows or posted is None else posted["modified_by"],
         edited_status="edited" if edited else "not_edited",
         stale_status="stale" if stale else "consistent",
         output=output,
-        summary=output,
+        summary=output if posted is None else posted["summary"],
         error=error,
-        tags=index.get("tags"),
+        tags=None if posted is None else posted["tags"],
         item_count=index.get("item_count"),
+        is_outside=is_outside,
     )
 
 

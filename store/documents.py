@@ -112,6 +112,7 @@ def row_record(document: Document) -> TaskExecutionRecord:
         source_task_executions=get("source_task_executions"),
         rank=document["rank"],
         run_id=get("run_id"),
+        is_outside=bool(get("outside")),
     )
 
 

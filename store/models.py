@@ -129,6 +129,7 @@ class TaskExecutionRecord:
         item: Which item of an iteration, None for a task that runs once.
         attempt: Temporal's attempt, from 1.
         rank: How final it is: 0 queued, 1 running, 2 reported, 3 settled; never goes down.
+        is_outside: Whether an outside worker says so, and not the workflow.
     """
 
     id: str
@@ -156,11 +157,16 @@ class TaskExecutionRecord:
     source_task_executions: JsonValue = None
     rank: int = 0
     run_id: str | None = None
+    is_outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class TaskOutputRecord:
-    """What became of a task as a whole: its last attempt, or the list over an iteration's items."""
+    """What became of a task as a whole: its last attempt, or the list over an iteration's items.
+
+    Attributes:
+        is_outside: Whether outside workers say so, and not the workflow.
+    """
 
     id: str
     organization_id: str
@@ -179,6 +185,7 @@ class TaskOutputRecord:
     error: dict[str, JsonValue] | None = None
     tags: list[str] | dict[str, JsonValue] | None = None
     item_count: int | None = None
+    is_outside: bool = False
 
 
 @dataclass(frozen=True, slots=True)

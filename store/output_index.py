@@ -70,13 +70,29 @@ class OutputIndex:
         """Keep the workflow's word on an iteration as a whole, which may have no items at all."""
         await self._group.submit(_ensure(context, shape, now(), state=state))
 
-    async def hide(self, execution_id: str, task_names: Collection[str]) -> None:
-        """Hide the outputs of tasks that were skipped."""
+    async def hide(self, context: RunContext, task_names: Collection[str]) -> None:
+        """Hide outputs, but for those that outside workers reported in this generation."""
+        execution_id = context.flow_execution_id
         ids = [task_output_id(execution_id, name) for name in task_names]
         hidden = {"$set": {"live": False, "updated_at": now()}}
-        await self._outputs.update_many({"_id": {"$in": ids}, "live": True}, hidden)
+        wanted = {
+            "_id": {"$in": ids},
+            "live": True,
+            "$nor": [{"outside": True, "generation": context.generation}],
+        }
+        await self._outputs.update_many(wanted, hidden)
         for key in [key for key in self._known if key[0] == execution_id and key[2] in task_names]:
             del self._known[key]
+
+    async def reported_before(self, context: RunContext) -> set[str]:
+        """Return tasks of which outside workers reported in earlier generations alone."""
+        wanted = {
+            "execution_id": context.flow_execution_id,
+            "live": True,
+            "outside": True,
+            "generation": {"$lt": context.generation},
+        }
+        return set(await self._outputs.distinct("task_name", wanted))
 
     async def _flush(self, operations: Sequence[UpdateOne]) -> list[None]:
         """Write in bulk; two processes that insert the same document at once are both right."""

@@ -23,6 +23,7 @@ _FIELDS = {
     "digest": 1,
     "edited_status": 1,
     "live": 1,
+    "outside": 1,
 }
 
 
@@ -102,7 +103,7 @@ def _sorted(rows: Iterable[Document]) -> Known:
     known = Known()
     for row in rows:
         known.by_id[row["_id"]] = row
-        is_reported = row["live"] and row["rank"] >= REPORTED
+        is_reported = row["live"] and row["rank"] >= REPORTED and not row.get("outside")
         if is_reported and row["status"] == ProcessingStatus.COMPLETED.value:
             known.reusable.add((row["task_name"], row["item"], row["digest"]))
     return known

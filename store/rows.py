@@ -168,8 +168,12 @@ class RowWriter:
             "idx": write.idx,
             "live": True,
         }
-        holder = await self._rows.find_one(place, {"generation": 1, "item": 1})
+        holder = await self._rows.find_one(place, {"generation": 1, "item": 1, "outside": 1})
         if holder is None:
+            return True
+        if holder.get("outside") and holder["generation"] <= context.generation:
+            reported = {"_id": holder["_id"], "outside": True}
+            await self._rows.update_one(reported, {"$set": {"live": False}})
             return True
         if holder["generation"] > context.generation:
             return False
@@ -300,7 +304,8 @@ def _make_way(write: RowWrite, at: datetime) -> list[UpdateMany]:
 def _upsert(write: RowWrite, at: datetime) -> UpdateOne:
     """Return the write itself: by id, below its rank, inserting where nothing is."""
     context = write.context
-    below = {"_id": write.id, "rank": {"$lt": write.rank}, "edited_status": NOT_EDITED}
+    is_lower = [{"rank": {"$lt": write.rank}}, {"outside": True}]
+    below: Document = {"_id": write.id, "$or": is_lower, "edited_status": NOT_EDITED}
     said = {
         **write.fields,
         "status": write.status.value,
@@ -314,7 +319,7 @@ def _upsert(write: RowWrite, at: datetime) -> UpdateOne:
     return UpdateOne(
         below,
         {
-            "$set": {**said, "live": True},
+            "$set": {**said, "live": True, "outside": False},
             "$setOnInsert": {
                 "organization_id": context.organization_id,
                 "flow_id": context.flow_id,

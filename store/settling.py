@@ -321,9 +321,10 @@ class Settling:
             "execution_id": execution_id,
             "task_name": {"$in": sorted(task_names)},
             "live": True,
+            **_not_reported(context),
         }
         await asyncio.gather(
-            self._rows.update_many(place, _HIDDEN), self._outputs.hide(execution_id, task_names)
+            self._rows.update_many(place, _HIDDEN), self._outputs.hide(context, task_names)
         )
 
     async def _forget(self, context: RunContext, task_names: Sequence[str]) -> None:
@@ -336,10 +337,11 @@ class Settling:
             "task_name": {"$in": sorted(task_names)},
             "live": True,
         }
-        told = await self._rows.update_many({**place, "generation": context.generation}, _HIDDEN)
+        ours = {**place, "generation": context.generation, "outside": {"$ne": True}}
+        told = await self._rows.update_many(ours, _HIDDEN)
         if told.modified_count:
             shown = set(await self._rows.distinct("task_name", place))
-            await self._outputs.hide(execution_id, set(task_names) - shown)
+            await self._outputs.hide(context, set(task_names) - shown)
 
     async def _tidy(self, call: SettleExecutionCall, fence: Fence) -> None:
         """Hide skipped tasks and discarded results."""
@@ -354,11 +356,12 @@ class Settling:
         place = {"execution_id": context.flow_execution_id, "live": True}
         older = {**place, "generation": {"$lt": context.generation}}
         names = set(await self._rows.distinct("task_name", older))
+        names |= await self._outputs.reported_before(context)
         if not names:
             return
         await self._rows.update_many(older, _HIDDEN)
         names -= set(await self._rows.distinct("task_name", place))
-        await self._outputs.hide(context.flow_execution_id, names)
+        await self._outputs.hide(context, names)
 
     async def _close(self, call: SettleExecutionCall, fence: Fence) -> None:
         """Set the final status, in one write; ``deleted`` stays, and so does what came between."""
@@ -391,6 +394,11 @@ class Settling:
             ],
         )
         await self._execution_writer.write(update)
+
+
+def _not_reported(context: RunContext) -> Document:
+    """Return the filter of what no outside worker reported in this generation."""
+    return {"$nor": [{"outside": True, "generation": context.generation}]}
 
 
 def _since_now(shapes: Sequence[Shape]) -> dict[str, tuple[Shape, datetime]]:

@@ -15,6 +15,8 @@ from store.values import Database, Document, Values
 
 BATCH = 200
 
+POSTED_VALUES = ("summary", "output", "error", "tags")
+
 _WITHOUT_VALUES = {"input": 0, "source_task_executions": 0}
 
 
@@ -131,6 +133,8 @@ class TaskOutputRepository:
             rows[row["execution_id"], row["task_name"]].append(row)
         for found_rows in rows.values():
             await self._values.load(found_rows, ROW_VALUES)
+        posted = [index["posted"] for index in found if index.get("posted") is not None]
+        await self._values.load(posted, POSTED_VALUES)
         return [
             aggregate(index, rows[index["execution_id"], index["task_name"]]) for index in found
         ]

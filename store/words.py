@@ -39,7 +39,7 @@ def is_said(task: TaskSettlement, held: Document | None, known: Known) -> bool:
         is_kept = (task.task_name, task.item, task.output_digest) in known.reusable
         if is_kept:
             return True
-    if held is None or not held["live"]:
+    if held is None or not held["live"] or held.get("outside"):
         return False
     if held["edited_status"] != NOT_EDITED:
         return True

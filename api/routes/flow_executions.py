@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response, status
 
-from api.deps import CallerDep, ExecutionsDep
+from api.deps import CallerDep, ExecutionsDep, OutsideWorkersDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.errors import refusals
@@ -17,6 +17,7 @@ from api.schemas.flow_executions import (
 )
 from api.schemas.flow_filters import ExecutionQueryDep
 from api.schemas.parameters import AnExecutionId, AnExecutionIdOr400
+from api.schemas.reports import AddTaskStatusRequest, FlowTaskStatusAPI, task_status_views
 from store.models import ExecutionStatus
 
 router = APIRouter(
@@ -150,3 +151,20 @@ async def patch_flow_execution_status(
     """Set the status that is shown; ``deleted`` equals deleting."""
     record = await executions.set_status(caller, flow_execution_id, status)
     return reply(execution_view(record))
+
+
+@router.post(
+    "/{flow_execution_id}/task-status",
+    summary="Report statuses of tasks",
+    response_model=list[FlowTaskStatusAPI],
+    responses=refusals(400, 403, 404, 413, 422, 500),
+)
+async def add_flow_task_statuses(
+    flow_execution_id: AnExecutionId,
+    body: AddTaskStatusRequest,
+    caller: CallerDep,
+    workers: OutsideWorkersDep,
+) -> Response:
+    """Add words on tasks to their history, in order; for machines alone."""
+    records = await workers.add_statuses(caller, flow_execution_id, body.words())
+    return reply(task_status_views(records))

@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Response, status
 
-from api.deps import CallerDep, TaskExecutionsDep, TaskTagsDep
+from api.deps import CallerDep, OutsideWorkersDep, TaskExecutionsDep, TaskTagsDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.errors import refusals
 from api.schemas.parameters import AnIndex, AUuid
+from api.schemas.reports import CreateTaskExecutionRequest
 from api.schemas.task_executions import (
     ListTaskExecutionsResponse,
     TaskExecutionAPI,
@@ -52,6 +53,21 @@ async def list_task_executions(
     )
     tags = await task_tags.of_executions(caller, (each.flow_execution_id for each in records))
     return reply(task_execution_list(records, tags))
+
+
+@router.post(
+    "",
+    summary="Report on a task execution",
+    status_code=status.HTTP_201_CREATED,
+    response_model=TaskExecutionAPI,
+    responses=refusals(400, 404, 409, 413, 422, 500),
+)
+async def create_task_execution(
+    body: CreateTaskExecutionRequest, caller: CallerDep, workers: OutsideWorkersDep
+) -> Response:
+    """Write what a worker says about one attempt; the same place again updates the same row."""
+    record = await workers.report(caller, body.report())
+    return reply(task_execution_view(record), status.HTTP_201_CREATED)
 
 
 @router.get(
