@@ -3,9 +3,8 @@
 Source: docs/flow-language.md, "Input tasks".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
-import jsonschema_rs
 from pydantic import JsonValue
 
 from flows.errors import Fault, InvalidInputError
@@ -13,9 +12,9 @@ from flows.executors.catalogue import executor_named
 from flows.executors.document import file_url
 from flows.executors.receive_file import RECEIVE_FILE
 from flows.executors.spec import JsonSchema, Kind
-from flows.faults import Faults, shown
+from flows.faults import Faults
+from flows.fitting import schema_faults
 from flows.model import Flow, Task
-from flows.references import value_at
 from flows.suggestions import did_you_mean
 from flows.values import value_faults
 
@@ -69,15 +68,7 @@ def validate_input(flow: Flow, input_task_name: str, input: JsonValue) -> list[F
         faults.add((), f"'{input_task_name}' is no input task of this flow", "no_input_task")
     if schema is None or faults.has_any:
         return list(faults)
-    return schema_faults(schema, input)
-
-
-def schema_faults(schema: JsonSchema, value: JsonValue) -> list[Fault]:
-    """Return what keeps a value from fitting a schema; locations start inside the value."""
-    faults = Faults()
-    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    for error in validator.iter_errors(value):
-        faults.extend(_input_faults(error, value))
+    faults.extend(schema_faults(schema, input))
     return list(faults)
 
 
@@ -99,40 +90,6 @@ def completed_input(
     ):
         completed["document_url"] = file_url(file_key)
     return completed
-
-
-def _input_faults(error: jsonschema_rs.ValidationError, input: JsonValue) -> list[Fault]:
-    """Return one fault per field that an error is about."""
-    location = tuple(error.instance_path)
-    kind = error.kind
-    match kind:
-        case jsonschema_rs.ValidationErrorKind.Required(property=name):
-            return [Fault((*location, str(name)), "missing", "missing")]
-        case jsonschema_rs.ValidationErrorKind.AdditionalProperties(unexpected=names):
-            return [Fault((*location, name), "unknown field", "extra_forbidden") for name in names]
-        case jsonschema_rs.ValidationErrorKind.AnyOf(context=context) if wanted := _one_of_these(
-            context
-        ):
-            return [Fault(location, f"missing: {' or '.join(wanted)}", "missing")]
-        case _:
-            value = shown(value_at(input, location))
-            return [Fault(location, _sentence(error.message), kind.name, input=value)]
-
-
-def _one_of_these(context: Sequence[Sequence[jsonschema_rs.ValidationError]]) -> list[str]:
-    """Return the properties of which one must be there, if that is all that was demanded."""
-    kinds = [error.kind for member in context for error in member]
-    names = [
-        f"'{kind.property}'"
-        for kind in kinds
-        if isinstance(kind, jsonschema_rs.ValidationErrorKind.Required)
-    ]
-    return names if len(names) == len(kinds) else []
-
-
-def _sentence(message: str) -> str:
-    """Shorten a message that repeats a long value."""
-    return message if len(message) <= 300 else f"{message[:150]} … {message[-140:]}"
 
 
 def _no_choice(reason: str) -> InvalidInputError:
