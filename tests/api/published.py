@@ -1,5 +1,6 @@
 """An OpenAPI document as compact lines: what clients rely on, and nothing that is prose."""
 
+from collections.abc import Iterable
 from typing import Any
 
 Document = dict[str, Any]
@@ -83,7 +84,53 @@ def _type(schema: Document) -> str:
     low = schema.get("minimum", schema.get("minLength"))
     high = schema.get("maximum", schema.get("maxLength"))
     if low is not None or high is not None:
-        text += f"[{'' if low is None else low}..{'' if high is None else high}]"
+        text += f"[{'' if low is None else int(low)}..{'' if high is None else int(high)}]"
     if schema.get("default") is not None:
         text += f"={schema['default']}"
     return text
+
+
+def properties_of(document: Document, schemas: Iterable[str]) -> dict[str, str]:
+    """Return one line a property of these schemas: whether it is required, its type, its default.
+
+    An enum under a name of its own is spelled out; other schemas are named.
+    """
+    lines: dict[str, str] = {}
+    for name in schemas:
+        schema = document["components"]["schemas"].get(name, {})
+        required = set(schema.get("required", ()))
+        for field, described in schema.get("properties", {}).items():
+            mark = "required " if field in required else ""
+            lines[f"{name}.{field}"] = mark + _described(document, described)
+    return lines
+
+
+def _described(document: Document, schema: Document) -> str:
+    """Return the type of a property; a null option comes last, any value swallows the rest."""
+    if "$ref" in schema:
+        name = schema["$ref"].rsplit("/", 1)[1]
+        meant = document["components"]["schemas"][name]
+        if not meant.keys() - {"title", "description"}:
+            return "any"
+        text = _type(meant) if "enum" in meant else name
+        return text + _default(schema)
+    options = schema.get("anyOf")
+    if options is not None:
+        texts = sorted({_described(document, option) for option in options}, key=_null_last)
+        return ("any" if "any" in texts else "|".join(texts)) + _default(schema)
+    if schema.get("type") == "array":
+        items = _described(document, schema.get("items", {}))
+        low, high = schema.get("minItems", ""), schema.get("maxItems", "")
+        return f"list[{low}..{high}] of {items}"
+    if schema.get("type") == "object" and "additionalProperties" in schema:
+        return "object" + _default(schema)
+    return _type(schema)
+
+
+def _default(schema: Document) -> str:
+    default = schema.get("default")
+    return "" if default is None else f"={default}"
+
+
+def _null_last(text: str) -> tuple[bool, str]:
+    return text == "null", text
