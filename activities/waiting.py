@@ -7,8 +7,10 @@ from temporalio import activity
 
 from contracts.messages import TaskCall
 from flows.errors import TaskFailedError
+from flows.executors.human_review import HUMAN_REVIEW
 from flows.executors.wait import WAIT, due_at
 from flows.executors.webhook_receiver import WEBHOOK_RECEIVER
+from operations.review_source import ReviewSource
 from operations.webhook_data import WebhookDataSource
 
 
@@ -42,3 +44,20 @@ class WebhookDataActivities:
             TaskFailedError: Nothing was; the workflow had looked before.
         """
         return await self._source.data_for(call)
+
+
+class HumanReviewActivities:
+    """Fetches what reviewers decided."""
+
+    def __init__(self, source: ReviewSource) -> None:
+        """Borrow the source."""
+        self._source = source
+
+    @activity.defn(name=HUMAN_REVIEW.name)
+    async def human_review(self, call: TaskCall) -> JsonValue:
+        """Return what was reviewed, with the verdict.
+
+        Raises:
+            TaskFailedError: Nobody completed it; the workflow had looked before.
+        """
+        return await self._source.output_of(call)

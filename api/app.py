@@ -18,6 +18,7 @@ from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
 from api.query_token import QueryToken
 from api.readiness import OutsidePart
+from api.reviewing import reviews_on
 from api.routes import (
     credentials,
     events,
@@ -27,6 +28,7 @@ from api.routes import (
     flow_words,
     flows,
     health,
+    human_reviews,
     invitations,
     models,
     organizations,
@@ -120,6 +122,7 @@ ROUTERS = (
     models.router,
     webhooks.router,
     webhook_data.router,
+    human_reviews.router,
     credentials.router,
     worker_groups.router,
     organizations.router,
@@ -304,6 +307,7 @@ def _services(
         profiles=Profiles(people, organizations_stored),
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
+        reviews=reviews_on(mongo, gateway, definitions, settings.review_timeout),
         webhook_submissions=webhook_submissions_on(mongo, gateway, definitions),
         notifications=notifications,
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),

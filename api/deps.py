@@ -15,6 +15,7 @@ from operations.invitations import Invitations
 from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
 from operations.profiles import Profiles
+from operations.reviews import Reviews
 from operations.service_accounts import ServiceAccounts
 from operations.task_tags import TaskTags
 from operations.webhook_data import WebhookSubmissions
@@ -61,6 +62,10 @@ async def _worker_groups(request: Request) -> WorkerGroups:
     return services_of(request).worker_groups
 
 
+async def _reviews(request: Request) -> Reviews:
+    return services_of(request).reviews
+
+
 async def _service_accounts(request: Request) -> ServiceAccounts:
     return services_of(request).service_accounts
 
@@ -103,6 +108,7 @@ InvitationsDep = Annotated[Invitations, Depends(_invitations)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
+ReviewsDep = Annotated[Reviews, Depends(_reviews)]
 ServiceAccountsDep = Annotated[ServiceAccounts, Depends(_service_accounts)]
 TaskExecutionsDep = Annotated[TaskExecutionRepository, Depends(_task_executions)]
 TaskOutputsDep = Annotated[TaskOutputRepository, Depends(_task_outputs)]

@@ -18,6 +18,7 @@ TAGS = [
     {"name": "files", "description": "Documents that flows read."},
     {"name": "webhooks", "description": "Posts from outside that start flows."},
     {"name": "webhook-data", "description": "Data from outside for tasks that wait for it."},
+    {"name": "human-review-tasks", "description": "What people are asked to look at."},
     {"name": "credentials", "description": "Secrets that flows refer to by name."},
     {"name": "organizations", "description": "Tenants: their settings, and what they may spend."},
     {"name": "worker-groups", "description": "People to whom work is handed as one."},

@@ -17,6 +17,7 @@ from operations.notifications import Notifications
 from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
 from operations.profiles import Profiles
+from operations.reviews import Reviews
 from operations.service_accounts import ServiceAccounts
 from operations.task_tags import TaskTags
 from operations.webhook_data import WebhookSubmissions
@@ -47,6 +48,7 @@ class Services:
     invitations: Invitations
     organizations: Organizations
     profiles: Profiles
+    reviews: Reviews
     service_accounts: ServiceAccounts
     notifications: Notifications
     webhooks: Webhooks

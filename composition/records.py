@@ -13,6 +13,7 @@ from operations.executions import Executions
 from operations.files import FileSweep
 from operations.promotion import Promotion
 from operations.reconciliation import Reconciler
+from operations.reviews import ReviewSweep
 from operations.schedules import ScheduledStarts, Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
@@ -30,6 +31,7 @@ from store.files import FileRepository
 from store.flows import FlowRepository
 from store.payloads import PayloadRepository
 from store.projection import Projection
+from store.review_acts import ReviewActs
 from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
 
@@ -57,6 +59,7 @@ def record_activities(
         aftermath=Aftermath(projection),
         expiry=Expiry(mongo.database),
         payloads=PayloadRepository(mongo.database),
+        reviews=ReviewSweep(ReviewActs(mongo.database)),
         uploads=FileSweep(FileRepository(mongo.database), GridFSContents(mongo.database)),
         payload_retention=settings.payload_retention,
         wakes=wakes_of(mongo, gateway),

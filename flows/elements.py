@@ -63,7 +63,8 @@ def read_task(raw: JsonValue, location: Location, faults: Faults) -> Task | None
     task = _model(Task, {"name": name, "executor": "", **given}, location, faults)
     update: dict[str, object] = {"executor": found.name if found is not None else executor or ""}
     if isinstance(parameters, dict):
-        update["parameters"] = parameters
+        normalised = found.normalised if found is not None else None
+        update["parameters"] = normalised(parameters) if normalised is not None else parameters
     return task.model_copy(update=update)
 
 

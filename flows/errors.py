@@ -22,6 +22,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── CredentialNotFoundError
     │   ├── WorkerGroupNotFoundError
     │   ├── PersonNotFoundError
+    │   ├── HumanReviewNotFoundError      or it is not the caller's
     │   ├── ServiceAccountNotFoundError
     │   ├── ApiKeyNotFoundError
     │   └── StoredFileNotFoundError
@@ -31,6 +32,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── DuplicateFlowNameError
     │   ├── DuplicateCredentialError
     │   ├── DuplicateWorkerGroupError
+    │   ├── DuplicateHumanReviewError
     │   ├── MailAddressTakenError         another flow receives messages there
     │   ├── FileStoredError               an upload URL serves once
     │   ├── IdempotencyConflictError      same key, other body
@@ -194,6 +196,10 @@ class PersonNotFoundError(NotFoundError):
     """Nobody by this id was met in the organization, or the caller is no person."""
 
 
+class HumanReviewNotFoundError(NotFoundError):
+    """The organization has no such human review, or nobody assigned it to the caller."""
+
+
 class ServiceAccountNotFoundError(NotFoundError):
     """No service account has this id in the caller's organization."""
 
@@ -232,6 +238,10 @@ class DuplicateCredentialError(ConflictError):
 
 class DuplicateWorkerGroupError(ConflictError):
     """Another worker group of the organization has this name."""
+
+
+class DuplicateHumanReviewError(ConflictError):
+    """The task execution has a human review already."""
 
 
 class MailAddressTakenError(ConflictError):

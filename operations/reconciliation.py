@@ -14,6 +14,7 @@ from contracts.names import flow_workflow_id
 from flows.errors import EngineError, UnavailableError
 from operations.aftermath import Aftermath
 from operations.files import FileSweep
+from operations.reviews import ReviewSweep
 from operations.schedules import Schedules
 from operations.starting import Starter
 from operations.waiting import Wakes
@@ -57,6 +58,7 @@ class Reconciler:
         payloads: PayloadRepository,
         schedules: Schedules,
         uploads: FileSweep,
+        reviews: ReviewSweep,
         wakes: Wakes,
         payload_retention: timedelta,
     ) -> None:
@@ -75,6 +77,7 @@ class Reconciler:
         self._payloads = payloads
         self._schedules = schedules
         self._uploads = uploads
+        self._reviews = reviews
         self._wakes = wakes
         self._payload_retention = payload_retention
 
@@ -85,7 +88,8 @@ class Reconciler:
         on. Tasks of theirs that wait are told what came for them. Afterwards slots that nothing
         holds any more go to the next in line, schedules are brought in line with their flows, and a
         bounded number is deleted of executions that their flow keeps no longer, of payloads that no
-        history needs any more, and of what is left of uploads.
+        history needs any more, and of what is left of uploads. Reviews that
+        somebody began too long ago are taken back.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
@@ -105,6 +109,7 @@ class Reconciler:
         await self._schedules.sync_pending(MAX_UNSCHEDULED_FLOWS)
         await self._payloads.delete_expired(self._payload_retention)
         await self._uploads.sweep(call.limit)
+        await self._reviews.sweep(call.limit)
         return ReconcileReply(
             looked_at=len(found),
             expired=await self._expire(call.limit),

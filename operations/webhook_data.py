@@ -23,7 +23,7 @@ from flows.errors import (
 from flows.executors.catalogue import executor_named
 from flows.executors.spec import JsonSchema
 from flows.executors.webhook_receiver import WEBHOOK_RECEIVER
-from flows.inputs import schema_faults
+from flows.fitting import schema_faults
 from flows.model import Task
 from flows.outputs import output_schema
 from operations.access import ExecutionAccess

@@ -97,6 +97,8 @@ class Settings(BaseSettings):
         allowed_private_hosts: Names, addresses or CIDR ranges inside private networks that tasks
             may call; ``*`` allows all.
         public_url: How the API is reached from outside; what the URLs of webhooks begin with.
+        review_timeout: How long somebody may be in progress with a human review before it is taken
+            back from them.
         api_drain: How long an API that is told to stop answers on, each answer closing its
             connection, before it stops listening.
         metrics_host: Interface that Prometheus metrics are served on.
@@ -164,6 +166,7 @@ class Settings(BaseSettings):
     max_streams: int = Field(default=1_000, ge=1)
     max_streams_of_organization: int = Field(default=100, ge=1)
     stream_check: Seconds = Field(default=timedelta(seconds=10), gt=timedelta(0))
+    review_timeout: Seconds = Field(default=timedelta(hours=8), gt=timedelta(0))
     body_patience: Seconds = Field(default=timedelta(seconds=30), gt=timedelta(0))
     sandbox_workflows: bool = False
     smtp_port: int | None = Field(default=None, ge=1, le=65_535)

@@ -22,6 +22,7 @@ from store.models import (
     ExecutionStatus,
     SlotState,
 )
+from store.review_endings import discard_of_generation
 from store.rows import SYSTEM
 from store.slot_pauses import SlotPauses
 from store.slots import Slots, queue_fields
@@ -34,6 +35,7 @@ from store.values import Database, Document, Values
 
 DELETED = ExecutionStatus.DELETED.value
 _NOT_DELETED = {"$ne": DELETED}
+_BEFORE = ("flow_id", "flow_version", "generation", "queued_at", "reviews")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -262,7 +264,7 @@ class ExecutionRepository:
             before = await self._executions.find_one_and_update(
                 {**place, "generation": expected_generation, "status": _NOT_DELETED},
                 {"$set": fields, "$unset": gone},
-                projection={"flow_id": 1, "flow_version": 1, "generation": 1, "queued_at": 1},
+                projection=_BEFORE,
                 session=session,
             )
             if before is None:
@@ -270,6 +272,7 @@ class ExecutionRepository:
             if is_limited and not await self.slots.swap(before, organization_id, session):
                 queued = queue_fields(SlotState.FRESH, before.get("queued_at", at))
                 await self._executions.update_one(place, {"$set": queued}, session=session)
+            await discard_of_generation(self._database, before, mode, session)
             if before["flow_version"] != flow_version:
                 moved = {
                     f"versions.{before['flow_version']}": -1,
@@ -364,11 +367,7 @@ class ExecutionRepository:
     async def touch(self, organization_id: str, flow_execution_id: str, modified_by: str) -> None:
         """Note that something belonging to an execution changed."""
         await self._executions.update_one(
-            {
-                "_id": flow_execution_id,
-                "organization_id": organization_id,
-                "status": _NOT_DELETED,
-            },
+            {"_id": flow_execution_id, "organization_id": organization_id, "status": _NOT_DELETED},
             {"$set": {"updated_at": now(), "modified_by": modified_by}},
         )
 

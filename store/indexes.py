@@ -39,6 +39,11 @@ KEYS_BY_CREATED = "kept_by_account_created"
 TAGS_BY_EXECUTION = "active_by_execution_created"
 TALLIES_BY_WORD = "counted_by_flow_created"
 STATUSES_BY_TASK = "by_execution_task_created"
+REVIEWS_BY_TASK = "unique_by_task"
+REVIEWS_BY_REVIEWER_CREATED = "kept_by_reviewer_created"
+REVIEWS_BY_REVIEWER_UPDATED = "kept_by_reviewer_updated"
+ASSIGNMENTS_BY_REVIEW = "by_review_created"
+ASSIGNMENTS_EXPIRING = "in_progress_by_expiry"
 INVITATIONS_BY_FLOW = "by_flow_created"
 INVITATIONS_BY_INVITEE = "by_invitee"
 FLOWS_BY_NAME = "unique_name"
@@ -216,6 +221,27 @@ INDEXES: dict[str, list[IndexModel]] = {
     collections.WORKER_GROUPS: [
         _index("unique_name", "organization_id", "name", unique=True),
         _index("by_member", "organization_id", "members.user_id"),
+    ],
+    collections.REVIEWS: [
+        _index(REVIEWS_BY_TASK, "execution_id", "task_name", "idx", only=_KEPT, unique=True),
+        _index(
+            REVIEWS_BY_REVIEWER_CREATED,
+            *("organization_id", "reviewers", "-created_at", "-_id"),
+            only=_KEPT,
+        ),
+        _index(
+            REVIEWS_BY_REVIEWER_UPDATED,
+            *("organization_id", "reviewers", "-updated_at", "-_id"),
+            only=_KEPT,
+        ),
+    ],
+    collections.REVIEW_ASSIGNMENTS: [
+        _index(ASSIGNMENTS_BY_REVIEW, "review_id", "created_at", "_id"),
+        _index(
+            ASSIGNMENTS_EXPIRING,
+            "expires_at",
+            only={"status": "in_progress", "expires_at": {"$exists": True}},
+        ),
     ],
     collections.SERVICE_ACCOUNTS: [
         _index("by_name", "organization_id", "name"),

@@ -19,6 +19,7 @@ from store.clock import now
 from store.group_commit import GroupCommit
 from store.identity import task_execution_id
 from store.models import ExecutionStatus, ProcessingStatus
+from store.review_endings import ReviewEndings
 from store.rows import NOT_EDITED, REPORTED, SETTLED, lost_fields
 from store.values import Database, Document
 
@@ -40,6 +41,7 @@ class Leftovers:
         self._rows: Any = database[collections.TASK_EXECUTIONS]
         self._outputs: Any = database[collections.TASK_OUTPUTS]
         self._executions: Any = database[collections.EXECUTIONS]
+        self._reviews = ReviewEndings(database)
         self._open: GroupCommit[str, list[str]] = GroupCommit(self._left_open)
 
     async def request_cancel(self, execution_id: str, generation: int) -> None:
@@ -89,7 +91,7 @@ class Leftovers:
             await self._rows.update_many(wanted, {"$set": {"rank": SETTLED}})
 
     async def sweep(self, call: SettleExecutionCall) -> None:
-        """Leave nothing open, and nothing completed that the workflow gave up.
+        """Leave nothing open, nothing completed that the workflow gave up, nobody asked in vain.
 
         To be called once the execution is closed: whoever opens a row looks at the fence again
         afterwards, so either it sees the close, or its row is seen here.
@@ -105,6 +107,8 @@ class Leftovers:
             operations.append(UpdateMany(unreported, {"$set": closing}))
         if operations:
             await self._rows.bulk_write(operations, ordered=False)
+        if call.status != ExecutionStatus.COMPLETED.value:
+            await self._reviews.withdraw(context.flow_execution_id, context.generation)
 
     async def abandon(self, execution_id: str, generation: int) -> None:
         """Bring in line what earlier generations left, when this one is closed unstarted.

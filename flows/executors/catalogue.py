@@ -16,6 +16,7 @@ from flows.executors.doc_to_text import DOC_TO_TEXT
 from flows.executors.external_db import EXTERNAL_DB
 from flows.executors.format_data import FORMAT_DATA
 from flows.executors.http_request import HTTP_REQUEST
+from flows.executors.human_review import HUMAN_REVIEW
 from flows.executors.python_code import PYTHON_CODE
 from flows.executors.read_sheet import READ_SHEET
 from flows.executors.receive_email import RECEIVE_EMAIL
@@ -50,6 +51,7 @@ _executors: dict[str, TaskExecutor] = {
         SEND_EMAIL,
         BRANCH,
         VALIDATION,
+        HUMAN_REVIEW,
         WAIT,
         WEBHOOK_RECEIVER,
         ACTIVITY,

@@ -61,6 +61,8 @@ class TaskExecutor:
         aliases: Other names that definitions may use.
         awaits: For ``Kind.WAITING``: what kind of delivery from outside ends the wait, by the name
             under which its source is known; None where time alone does.
+        normalised: Turns parameters as authors may write them into what is checked and run; None
+            where these are the same. Total, and repeatable.
         fixed_parameters: What must be known before anything runs, so no reference may stand there.
     """
 
@@ -79,6 +81,7 @@ class TaskExecutor:
     aliases: tuple[str, ...] = ()
     awaits: str | None = None
     fixed_parameters: frozenset[str] = frozenset()
+    normalised: Callable[[dict[str, JsonValue]], dict[str, JsonValue]] | None = None
 
     @property
     def default_max_attempts(self) -> int:

@@ -20,6 +20,7 @@ from operations.executions import MAX_QUEUED, Executions
 from operations.files import FileSweep
 from operations.flows import Flows, NewFlow
 from operations.reconciliation import Reconciler
+from operations.reviews import ReviewSweep
 from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
@@ -38,6 +39,7 @@ from store.indexes import ensure_indexes
 from store.models import ExecutionRecord
 from store.payloads import PayloadRepository
 from store.projection import Projection
+from store.review_acts import ReviewActs
 from store.schedules import ScheduleRepository
 from store.suspension import Suspension
 from store.task_executions import TaskExecutionRepository
@@ -169,6 +171,7 @@ async def operations_on(
             aftermath=Aftermath(projection),
             expiry=Expiry(database),
             payloads=PayloadRepository(database),
+            reviews=ReviewSweep(ReviewActs(database)),
             uploads=FileSweep(FileRepository(database), GridFSContents(database)),
             payload_retention=timedelta(days=7),
             wakes=Wakes(Suspension(database), gateway, {}),
