@@ -195,7 +195,10 @@ UNADDRESSED = {
 NOT_OF_A_FLOW = ("/api/integrations/", "/api/organizations/", "/api/service-accounts/")
 NEEDING_NO_INVITATION = {
     "/api/flow-executions/{execution}/status",
+    "/api/flow-executions/{execution}/task-status",
     "/api/flow-executions/{execution}/webhook-data",
+    "/api/task-executions",
+    "/api/task-outputs",
 }
 
 
