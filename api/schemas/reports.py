@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -24,6 +24,15 @@ class CreateTaskExecutionRequest(BaseModel):
 
     ``processing_status`` may be sent as ``status`` instead.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("processing_status", "status")
+            ]
+        }
+    )
 
     flow_execution_id: AUuid
     task_name: str = Field(min_length=1, max_length=200)

@@ -1,6 +1,7 @@
 """The list of flows: filters, order, pages."""
 
 import json
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from pydantic import JsonValue
@@ -107,6 +108,16 @@ async def test_flows_with_tasks_or_younger_than_a_month_are_not_cleanable(
     await made(platform, "has a task")
 
     assert await names(platform, is_cleanable=True) == []
+
+
+async def test_an_empty_flow_older_than_a_month_is_cleanable(api: Api, platform: Platform) -> None:
+    definitions: dict[str, dict[str, JsonValue]] = {"empty": {"tasks": []}, "a task": a_flow()}
+    for name, definition in definitions.items():
+        flow = await platform.flow(definition, display_name=name)
+        long_ago = {"$set": {"created_at": datetime.now(UTC) - timedelta(days=31)}}
+        await api.database["flows"].update_one({"_id": flow["id"]}, long_ago)
+
+    assert await names(platform, is_cleanable=True) == ["empty"]
 
 
 async def test_flows_are_found_by_who_created_them(api: Api, platform: Platform) -> None:
