@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 
 from api.services import services_of
 from operations.caller import Caller
+from operations.corrections import Corrections
 from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.files import Files
@@ -14,6 +15,7 @@ from operations.flows import Flows
 from operations.invitations import Invitations
 from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
+from operations.planning import Planning
 from operations.profiles import Profiles
 from operations.reviews import Reviews
 from operations.service_accounts import ServiceAccounts
@@ -32,6 +34,14 @@ async def _caller(request: Request) -> Caller:
 
 async def _executions(request: Request) -> Executions:
     return services_of(request).executions
+
+
+async def _corrections(request: Request) -> Corrections:
+    return services_of(request).corrections
+
+
+async def _planning(request: Request) -> Planning:
+    return services_of(request).planning
 
 
 async def _credentials(request: Request) -> Credentials:
@@ -99,6 +109,7 @@ async def _task_outputs(request: Request) -> TaskOutputRepository:
 
 
 CallerDep = Annotated[Caller, Depends(_caller)]
+CorrectionsDep = Annotated[Corrections, Depends(_corrections)]
 CredentialsDep = Annotated[Credentials, Depends(_credentials)]
 ExecutionsDep = Annotated[Executions, Depends(_executions)]
 FilesDep = Annotated[Files, Depends(_files)]
@@ -106,6 +117,7 @@ FlowWordsDep = Annotated[FlowWords, Depends(_flow_words)]
 FlowsDep = Annotated[Flows, Depends(_flows)]
 InvitationsDep = Annotated[Invitations, Depends(_invitations)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
+PlanningDep = Annotated[Planning, Depends(_planning)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
 ReviewsDep = Annotated[Reviews, Depends(_reviews)]

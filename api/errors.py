@@ -28,6 +28,7 @@ from flows.errors import (
     InvalidDefinitionError,
     InvalidError,
     InvalidInputError,
+    InvalidOutputError,
     NotFoundError,
     RateLimitedError,
     SlowRequestError,
@@ -101,7 +102,7 @@ async def _on_store_unavailable(request: Request, exception: Exception) -> Respo
 def _details_of(error: EngineError) -> JsonValue:
     if isinstance(error, InvalidDefinitionError):
         return [str(fault) for fault in error.faults]
-    if isinstance(error, InvalidInputError):
+    if isinstance(error, InvalidInputError | InvalidOutputError):
         return [_fault_object(fault) for fault in error.faults] or None
     if isinstance(error, WebhookDataRefusedError):
         return [_fault_object(fault, "body", "data") for fault in error.faults]

@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth import Authenticator
 from api.readiness import OutsidePart
+from operations.corrections import Corrections
 from operations.credentials import Credentials
 from operations.executions import Executions
 from operations.files import Files
@@ -16,6 +17,7 @@ from operations.invitations import Invitations
 from operations.notifications import Notifications
 from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
+from operations.planning import Planning
 from operations.profiles import Profiles
 from operations.reviews import Reviews
 from operations.service_accounts import ServiceAccounts
@@ -40,6 +42,7 @@ class Services:
     """
 
     authenticator: Authenticator
+    corrections: Corrections
     credentials: Credentials
     executions: Executions
     files: Files
@@ -47,6 +50,7 @@ class Services:
     flows: Flows
     invitations: Invitations
     organizations: Organizations
+    planning: Planning
     profiles: Profiles
     reviews: Reviews
     service_accounts: ServiceAccounts

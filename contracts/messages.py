@@ -33,7 +33,11 @@ class Seed(Message):
 
 
 class FlowExecutionStart(Message):
-    """All that one generation of a flow execution needs. ``input`` was validated before."""
+    """All that one generation of a flow execution needs. ``input`` was validated before.
+
+    Attributes:
+        edits: How many edits of the execution's results are among the seeds for certain.
+    """
 
     organization_id: str
     flow_id: str
@@ -46,6 +50,7 @@ class FlowExecutionStart(Message):
     input: dict[str, JsonValue]
     input_task_name: str
     seeds: list[Seed] = Field(default_factory=list)
+    edits: int = 0
 
 
 class RunContext(Message):
@@ -54,6 +59,7 @@ class RunContext(Message):
     Attributes:
         run_id: Temporal run of the flow's own workflow, also for items that a child runs; empty in
             messages of before it was told.
+        edits: As in FlowExecutionStart.
     """
 
     organization_id: str
@@ -62,6 +68,7 @@ class RunContext(Message):
     flow_execution_id: str
     generation: int
     run_id: str = ""
+    edits: int = 0
 
 
 class TaskCall(Message):

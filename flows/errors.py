@@ -6,6 +6,7 @@ The category decides what a caller sees; the class says what happened::
     ├── InvalidError 400
     │   ├── InvalidDefinitionError        a definition has faults; carries all of them
     │   ├── InvalidInputError             flow input does not fit the input task
+    │   ├── InvalidOutputError            what a person sends does not fit the task's output
     │   └── EncryptionKeyMissingError     a secret needs a key that is not configured
     ├── UnauthenticatedError 401
     │   └── UserInfoNotFoundError         a genuine token, but nobody usable behind it
@@ -117,6 +118,15 @@ class InvalidDefinitionError(InvalidError):
 
 class InvalidInputError(InvalidError):
     """Flow input does not fit the schema of the input task; ``faults`` says where."""
+
+    def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
+        """Keep all faults."""
+        super().__init__(message)
+        self.faults = tuple(faults)
+
+
+class InvalidOutputError(InvalidError):
+    """What somebody sends as a result does not fit the task's output; ``faults`` says where."""
 
     def __init__(self, message: str, faults: Sequence[Fault] = ()) -> None:
         """Keep all faults."""

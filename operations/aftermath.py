@@ -48,6 +48,8 @@ class Aftermath:
         """
         status, error = _verdict(record, described, run)
         context = context_of(record)
+        if run is not None:
+            context = context.model_copy(update={"edits": run.start.edits})
         words = list(settlements(run)) if run is not None else []
         untouched = _untouched(run)
         for chunk in _chunks(words):

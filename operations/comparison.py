@@ -5,6 +5,7 @@ Pure: it is given both sides. The history is right.
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -34,7 +35,7 @@ Key = tuple[str, int | None]
 
 def differences_of_tasks(served: Served, run: RunHistory) -> Iterator[str]:
     """Yield where rows or outputs of a closed execution are not what its history says."""
-    yield from _pins(served.record, run)
+    yield from _pins(served, run)
     rows: dict[Key, list[TaskExecutionRecord]] = defaultdict(list)
     for row in served.rows:
         rows[row.task_name, row.item].append(row)
@@ -55,7 +56,8 @@ def differences_of_tasks(served: Served, run: RunHistory) -> Iterator[str]:
     yield from _of_outputs(served.outputs, rows, run)
 
 
-def _pins(record: ExecutionRecord, run: RunHistory) -> Iterator[str]:
+def _pins(served: Served, run: RunHistory) -> Iterator[str]:
+    record = served.record
     if run.start.flow_version != record.flow_version:
         yield f"version {record.flow_version}, but version {run.start.flow_version} ran"
     if run.start.run_number != record.run_number:
@@ -63,7 +65,11 @@ def _pins(record: ExecutionRecord, run: RunHistory) -> Iterator[str]:
     start = run.start
     # Runs from before inputs were completed got them as they were submitted.
     completed = completed_input(start.definition, start.input_task_name, record.input)
-    if not any(_same(dict(start.input), known) for known in (completed, dict(record.input))):
+    known: list[JsonValue] = [completed, dict(record.input)]
+    is_edited = any(
+        row.task_name == start.input_task_name and row.engine is not None for row in served.rows
+    )
+    if not is_edited and not any(_same(dict(start.input), each) for each in known):
         yield "the input shown is not the one that ran"
 
 
@@ -81,6 +87,7 @@ def _of_task(name: str, rows: Sequence[TaskExecutionRecord], task: TaskHistory) 
         if has_ended and not task.is_late:
             yield f"{name}: {task.state.value}, but not shown"
         return
+    rows = [_as_the_engine_said(row) for row in rows]
     last = rows[-1]
     if task.is_late and last.processing_status is ProcessingStatus.CANCELLED:
         return  # the workflow had given it up before it heard of its end
@@ -90,9 +97,9 @@ def _of_task(name: str, rows: Sequence[TaskExecutionRecord], task: TaskHistory) 
     if has_ended and attempt is not None and last.attempt != attempt:
         yield f"{name}: attempt {last.attempt} shown last, but {attempt} was the last"
     for earlier in rows[:-1]:
-        if earlier.processing_status is ProcessingStatus.COMPLETED:
+        if earlier.processing_status is ProcessingStatus.COMPLETED and earlier.engine is None:
             yield f"{name}: attempt {earlier.attempt} shown completed, but it was not the last"
-    is_edited = last.edited_status != "not_edited"
+    is_edited = last.edited_status != "not_edited" and last.engine is None
     if task.state is TaskState.COMPLETED and task.reply is not None and not is_edited:
         if not _same(last.output, task.reply.output):
             yield f"{name}: another output is shown"
@@ -100,6 +107,19 @@ def _of_task(name: str, rows: Sequence[TaskExecutionRecord], task: TaskHistory) 
         yield from _of_error(name, last, task.failure)
     if task.call is not None and not _same(last.input, dict(task.call.parameters)):
         yield f"{name}: another input is shown"
+
+
+def _as_the_engine_said(row: TaskExecutionRecord) -> TaskExecutionRecord:
+    """Return a row as it was before a person changed it."""
+    said = row.engine
+    if said is None:
+        return row
+    return replace(
+        row,
+        processing_status=said.processing_status,
+        output=said.output,
+        error=said.error,
+    )
 
 
 def _of_error(name: str, row: TaskExecutionRecord, failure: BaseException) -> Iterator[str]:
@@ -121,7 +141,7 @@ def _of_input(rows: Sequence[TaskExecutionRecord], run: RunHistory) -> Iterator[
     name = run.start.input_task_name
     if len(rows) != 1:
         yield f"{name}: {len(rows)} rows of the input task"
-    elif not _same(rows[0].output, dict(run.start.input)):
+    elif rows[0].engine is None and not _same(rows[0].output, dict(run.start.input)):
         yield f"{name}: shows another input than the one that ran"
 
 

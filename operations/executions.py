@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Literal
 from uuid import uuid4
 
 from pydantic import JsonValue
@@ -10,10 +11,7 @@ from pydantic import JsonValue
 from contracts.names import flow_workflow_id
 from flows.canonical import digest
 from flows.errors import (
-    ConflictError,
     FlowExecutionNotFoundError,
-    FlowNotFoundError,
-    InvalidDefinitionError,
     InvalidError,
     RateLimitedError,
     UnavailableError,
@@ -22,6 +20,7 @@ from operations.access import ExecutionAccess, FlowAccess
 from operations.caller import Caller, Role
 from operations.definitions import Definition, Definitions
 from operations.promotion import waits_in_line
+from operations.reexecution import ReExecution
 from operations.sealing import Sealing
 from operations.starting import Starter
 from runtime.gateway import Gateway
@@ -62,7 +61,13 @@ class Executions:
             max_queued: How many executions of an organization with a limit may wait for a slot.
             created: Called for each execution that is recorded, to count it.
         """
-        self._sealing = sealing
+        self._again = ReExecution(
+            flows=flows,
+            executions=executions,
+            definitions=definitions,
+            sealing=sealing,
+            starter=starter,
+        )
         self._created = created
         self._max_queued = max_queued
         self._flows = FlowAccess(flows)
@@ -102,7 +107,7 @@ class Executions:
         caller.require(Role.INTEGRATION, "execute flows")
         definition = self._definitions.of(flow_record)
         input_task = definition.accepted_input_task(input_task_name, input)
-        await self._require_credentials(caller, definition)
+        await self._again.require_credentials(caller.organization_id, definition)
         draft = _draft(caller, flow_record, definition, input, input_task)
         idempotency = None
         if idempotency_key is not None:
@@ -226,46 +231,11 @@ class Executions:
         """
         record = await self._access.get(caller, flow_execution_id)
         caller.require(Role.INTEGRATION, "execute flows")
-        version = await self._runnable_version(caller, record)
-        renewed = await self._executions.begin_generation(
-            caller.organization_id,
-            record.id,
-            record.generation,
-            "stale" if only_stale else "full",
-            version,
-            caller.modified_by,
-            is_limited=caller.is_limited,
+        version = await self._again.latest(record)
+        mode: Literal["full", "stale"] = "stale" if only_stale else "full"
+        await self._again.begin(
+            record, version, mode, caller.modified_by, is_limited=caller.is_limited
         )
-        await self._starter.try_start(renewed)
-
-    async def _runnable_version(self, caller: Caller, record: ExecutionRecord) -> int:
-        """Return the flow's latest version, if it can run on the execution's input."""
-        try:
-            latest = await self._flows.latest(caller, record.flow_id)
-            definition = self._definitions.of(latest)
-            definition.accepted_input_task(record.input_task_name, record.input)
-            await self._require_credentials(caller, definition)
-        except FlowNotFoundError as error:
-            raise ConflictError("the flow was deleted", flow_id=record.flow_id) from error
-        except InvalidError as error:
-            raise ConflictError(
-                f"the flow's latest version cannot run on this input: {error.message}",
-                flow_id=record.flow_id,
-                flow_version=latest.version,
-            ) from error
-        return latest.version
-
-    async def _require_credentials(self, caller: Caller, definition: Definition) -> None:
-        """Refuse a flow that refers to credentials which do not exist.
-
-        Raises:
-            InvalidDefinitionError: It does.
-        """
-        if not definition.uses_credentials:
-            return
-        faults = await self._sealing.unknown_credentials(caller.organization_id, definition.flow)
-        if faults:
-            raise InvalidDefinitionError("the flow cannot run as it is", faults)
 
     async def delete(self, caller: Caller, flow_execution_id: str) -> None:
         """Hide an execution for good; deleting it again changes nothing.

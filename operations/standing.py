@@ -21,9 +21,18 @@ _ENDS = {
     },
     RunStatus.FAILED: {ExecutionStatus.FAILED, ExecutionStatus.STALE},
     RunStatus.CANCELLED: {ExecutionStatus.CANCELLED},
-    RunStatus.TERMINATED: {ExecutionStatus.FAILED, ExecutionStatus.CANCELLED},
-    RunStatus.TIMED_OUT: {ExecutionStatus.FAILED, ExecutionStatus.CANCELLED},
+    RunStatus.TERMINATED: {
+        ExecutionStatus.FAILED,
+        ExecutionStatus.CANCELLED,
+        ExecutionStatus.STALE,
+    },
+    RunStatus.TIMED_OUT: {
+        ExecutionStatus.FAILED,
+        ExecutionStatus.CANCELLED,
+        ExecutionStatus.STALE,
+    },
 }
+_WITHOUT_STALE = {ExecutionStatus.COMPLETED, ExecutionStatus.EDITED}
 _OPEN = {
     ProcessingStatus.QUEUED,
     ProcessingStatus.RUNNING,
@@ -65,6 +74,8 @@ def differences_of_status(served: Served, described: Described | None) -> Iterat
     for output in served.outputs:
         if output.processing_status in _OPEN:
             yield f"{output.task_name}: output left {output.processing_status.value}"
+        if output.stale_status == "stale" and record.status in _WITHOUT_STALE:
+            yield f"{output.task_name}: stale, but the execution is {record.status.value}"
 
 
 def shown_name(task_name: str, item: int | None) -> str:

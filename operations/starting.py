@@ -5,6 +5,8 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
+from pydantic import JsonValue
+
 from contracts.messages import FlowExecutionStart, Seed
 from contracts.names import flow_workflow_id
 from flows.errors import UnavailableError
@@ -73,7 +75,7 @@ class Starter:
         Raises:
             UnavailableError: Temporal or the store does not answer; nothing is lost, call again.
         """
-        run_id = await self._gateway.start(await self._message(record, known))
+        run_id = await self._launch(record, known)
         return await self._stamp(record, run_id)
 
     async def try_start(self, record: ExecutionRecord, known: FlowRecord | None = None) -> None:
@@ -88,11 +90,19 @@ class Starter:
             return
         with _left_to_the_reconciler(record):
             await self.end_older_generations(record)
-            run_id = await self._gateway.start(await self._message(record, known))
+            run_id = await self._launch(record, known)
             if self._background is None:
                 await self._stamp(record, run_id)
             else:
                 self._background.do(self._try_stamp(record, run_id))
+
+    async def _launch(self, record: ExecutionRecord, known: FlowRecord | None) -> str | None:
+        """Start the workflow; what earlier generations had under way does not count any more."""
+        if record.generation > 1:
+            await self._task_executions.interrupt(
+                record.organization_id, record.id, record.generation
+            )
+        return await self._gateway.start(await self.message(record, known))
 
     async def _try_stamp(self, record: ExecutionRecord, run_id: str | None) -> None:
         with _left_to_the_reconciler(record):
@@ -128,8 +138,8 @@ class Starter:
 
         await asyncio.gather(*(end(generation) for generation in range(1, record.generation)))
 
-    async def _message(
-        self, record: ExecutionRecord, known: FlowRecord | None
+    async def message(
+        self, record: ExecutionRecord, known: FlowRecord | None = None
     ) -> FlowExecutionStart:
         """Gather all that the run needs; the seeds are read now, from the rows as they stand."""
         flow = known
@@ -137,14 +147,13 @@ class Starter:
             flow = await self._flows.version(
                 record.organization_id, record.flow_id, record.flow_version
             )
-        if record.generation > 1:
-            await self._task_executions.interrupt(
-                record.organization_id, record.id, record.generation
-            )
+        definition = self._definitions.of(flow).flow
+        completed = completed_input(definition, record.input_task_name, record.input)
         seeds: Sequence[Seed] = ()
         if record.mode == "stale":
+            edited = await self._edited_input(record)
+            completed = completed if edited is None else edited
             seeds = await self._task_executions.seeds(record.organization_id, record.id)
-        definition = self._definitions.of(flow).flow
         return FlowExecutionStart(
             organization_id=record.organization_id,
             flow_id=record.flow_id,
@@ -154,10 +163,18 @@ class Starter:
             generation=record.generation,
             run_number=record.run_number,
             definition=definition,
-            input=completed_input(definition, record.input_task_name, record.input),
+            input=completed,
             input_task_name=record.input_task_name,
             seeds=list(seeds),
+            edits=record.edit_count,
         )
+
+    async def _edited_input(self, record: ExecutionRecord) -> dict[str, JsonValue] | None:
+        """Return what a person made of the input task's output, if anybody did."""
+        edited = await self._task_executions.edited_output(
+            record.organization_id, record.id, record.input_task_name
+        )
+        return edited[0] if edited is not None and isinstance(edited[0], dict) else None
 
 
 @contextmanager

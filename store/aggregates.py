@@ -50,7 +50,9 @@ def aggregate(index: Document, rows: Sequence[Document]) -> TaskOutputRecord:
     else:
         status, output, error = _of_single(last)
     edited = any(row["edited_status"] != "not_edited" for row in last)
-    stale = any(row["stale_status"] == "stale" for row in last)
+    stale = any(row["stale_status"] == "stale" for row in last) or (
+        not last and index.get("stale_status") == "stale"
+    )
     if posted is not None and is_outside:
         edited = edited or posted["edited_status"] == "edited"
         stale = stale or posted["stale_status"] == "stale"
@@ -133,11 +135,15 @@ def _of_iteration(
         return ProcessingStatus.FAILED, None, failed[0].get("error")
     count = index.get("item_count")
     settled = _OF_STATE.get(TaskState(index["state"])) if index.get("state") else None
-    if settled is not None and settled is not ProcessingStatus.COMPLETED:
-        return settled, None, None
+    edited = any(row["edited_status"] != "not_edited" for row in last)
+    given_up = None if settled is ProcessingStatus.COMPLETED else settled
+    if given_up is not None and not edited:
+        return given_up, None, None
     is_whole = count is not None and len(last) >= count
     if is_whole and all(status is ProcessingStatus.COMPLETED for status in statuses):
         return ProcessingStatus.COMPLETED, cast("JsonValue", [row["output"] for row in last]), None
+    if given_up is not None:
+        return given_up, None, None
     if settled is None and any(status is ProcessingStatus.AWAITING_INPUT for status in statuses):
         return ProcessingStatus.AWAITING_INPUT, None, None
     return ProcessingStatus.RUNNING, None, None

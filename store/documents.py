@@ -1,10 +1,12 @@
 """Records of ``store.models`` as documents, and back; ``store.values`` loads their values."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from pydantic import JsonValue
 
 from store.models import (
+    EngineWord,
     ExecutionRecord,
     ExecutionStatus,
     FlowRecord,
@@ -12,10 +14,11 @@ from store.models import (
     SlotState,
     TaskExecutionRecord,
 )
-from store.values import Document, encode
+from store.values import Document, Values, encode
 
 EXECUTION_VALUES = ("input", "error")
 ROW_VALUES = ("input", "output", "error", "source_task_executions")
+ENGINE_VALUES = ("output", "error")
 FLOW_VALUES = ("settings", "visibility")
 VERSION_VALUES = ("definition",)
 
@@ -80,7 +83,14 @@ def execution_record(document: Document) -> ExecutionRecord:
         deleted_at=document["deleted_at"],
         slot=SlotState(document["slot"]) if "slot" in document else None,
         queued_at=document.get("queued_at"),
+        edit_count=document.get("edit_count", 0),
     )
+
+
+async def load_row_values(values: Values, rows: Sequence[Document]) -> None:
+    """Load the values of rows, in place, with those that the engine left beside an edit."""
+    await values.load(rows, ROW_VALUES)
+    await values.load([row["engine"] for row in rows if row.get("engine")], ENGINE_VALUES)
 
 
 def row_record(document: Document) -> TaskExecutionRecord:
@@ -113,6 +123,18 @@ def row_record(document: Document) -> TaskExecutionRecord:
         rank=document["rank"],
         run_id=get("run_id"),
         is_outside=bool(get("outside")),
+        engine=_engine_word(get("engine")),
+    )
+
+
+def _engine_word(said: Document | None) -> EngineWord | None:
+    """Return what the engine said of a row that was edited; its values are loaded beside it."""
+    if said is None:
+        return None
+    return EngineWord(
+        processing_status=ProcessingStatus(said["status"]),
+        output=said.get("output"),
+        error=said.get("error"),
     )
 
 

@@ -1,6 +1,6 @@
 """Flow executions: created with their run number, then moved on by generation."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -13,6 +13,7 @@ from store.creation import Creation, Idempotency
 from store.documents import EXECUTION_VALUES, execution_record
 from store.execution_lists import list_executions
 from store.faults import guarded
+from store.generations import generation_fields
 from store.indexes import EXECUTIONS_OPEN
 from store.leftovers import Leftovers
 from store.metadata import metadata_words
@@ -26,6 +27,7 @@ from store.review_endings import discard_of_generation
 from store.rows import SYSTEM
 from store.slot_pauses import SlotPauses
 from store.slots import Slots, queue_fields
+from store.staleness import Staleness
 from store.starts import Start, Starts
 from store.status import ACTIVE, sources
 from store.tag_words import TagWords
@@ -55,6 +57,7 @@ class ExecutionRepository:
         self._counters: Any = database[collections.FLOW_COUNTERS]
         self._values = Values(database)
         self._leftovers = Leftovers(database)
+        self._staleness = Staleness(database)
         self._creation = Creation(database, self._values)
         self._starts = Starts(database, self._values)
         self._task_executions: Any = database[collections.TASK_EXECUTIONS]
@@ -227,12 +230,16 @@ class ExecutionRepository:
         modified_by: str,
         *,
         is_limited: bool = False,
+        outdated: Collection[str] = (),
+        removed: Collection[str] = (),
     ) -> ExecutionRecord:
         """Record the next generation: open, queued, on the given version of the flow.
 
         Args:
             is_limited: Whether the organization limits how many run. Then the generation takes over
                 the slot of the one before, or else gets in line for one.
+            outdated: Tasks whose results come from another definition than that version's.
+            removed: Tasks that the version does not have any more; their results are hidden.
 
         Raises:
             FlowExecutionNotFoundError: None of this id in the organization, or deleted.
@@ -240,22 +247,7 @@ class ExecutionRepository:
         """
         at = now()
         place = {"_id": flow_execution_id, "organization_id": organization_id}
-        fields = {
-            "generation": expected_generation + 1,
-            "mode": mode,
-            "flow_version": flow_version,
-            "status": ExecutionStatus.QUEUED.value,
-            "is_open": True,
-            "keeps_payloads": True,
-            "started_at": None,
-            "closed_at": None,
-            "checked_at": at,
-            "cancel_requested_at": None,
-            "run_id": None,
-            "error": None,
-            "updated_at": at,
-            "modified_by": modified_by,
-        }
+        fields = generation_fields(expected_generation + 1, mode, flow_version, modified_by, at)
         gone = {"queued_at": "", "asking": ""} | ({} if is_limited else {"slot": ""})
         if is_limited:
             fields["slot"] = SlotState.HELD.value
@@ -272,6 +264,8 @@ class ExecutionRepository:
             if is_limited and not await self.slots.swap(before, organization_id, session):
                 queued = queue_fields(SlotState.FRESH, before.get("queued_at", at))
                 await self._executions.update_one(place, {"$set": queued}, session=session)
+            await self._staleness.mark(flow_execution_id, outdated, session)
+            await self._staleness.hide(flow_execution_id, removed, session)
             await discard_of_generation(self._database, before, mode, session)
             if before["flow_version"] != flow_version:
                 moved = {

@@ -93,6 +93,7 @@ class ExecutionRecord:
         modified_by: Who changed it last.
         slot: Where its organization limits how many run; None where nothing is counted.
         queued_at: Since when it waits for a slot.
+        edit_count: How often a person changed a result of it, in all generations.
     """
 
     id: str
@@ -119,6 +120,16 @@ class ExecutionRecord:
     deleted_at: datetime | None = None
     slot: SlotState | None = None
     queued_at: datetime | None = None
+    edit_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineWord:
+    """What the engine says of a result that a person has changed since."""
+
+    processing_status: ProcessingStatus
+    output: JsonValue = None
+    error: dict[str, JsonValue] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +141,7 @@ class TaskExecutionRecord:
         attempt: Temporal's attempt, from 1.
         rank: How final it is: 0 queued, 1 running, 2 reported, 3 settled; never goes down.
         is_outside: Whether an outside worker says so, and not the workflow.
+        engine: What stood there before a person changed it; None where nobody did.
     """
 
     id: str
@@ -158,6 +170,7 @@ class TaskExecutionRecord:
     rank: int = 0
     run_id: str | None = None
     is_outside: bool = False
+    engine: EngineWord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,6 +133,7 @@ def _ensure(
                 "is_iteration": shape.is_iteration,
                 **counted,
                 "state": state,
+                "stale_status": "consistent",
                 "live": True,
                 "updated_at": at,
             },

@@ -9,7 +9,7 @@ from typing import Any
 from store import collections, indexes
 from store.group_commit import GroupCommit
 from store.models import ProcessingStatus
-from store.rows import REPORTED
+from store.rows import NOT_EDITED, REPORTED
 from store.values import Database, Document
 
 MAX_BATCH = 50
@@ -22,6 +22,7 @@ _FIELDS = {
     "status": 1,
     "digest": 1,
     "edited_status": 1,
+    "engine.digest": 1,
     "live": 1,
     "outside": 1,
 }
@@ -34,10 +35,12 @@ class Known:
     Attributes:
         by_id: Rows asked for by id, without their values.
         reusable: Task, item and output digest of visible completed rows of the tasks asked for.
+        edited: Task and item of those among them that a person edited.
     """
 
     by_id: dict[str, Document] = field(default_factory=dict)
     reusable: set[tuple[str, int | None, str]] = field(default_factory=set)
+    edited: set[tuple[str, int | None]] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,4 +109,6 @@ def _sorted(rows: Iterable[Document]) -> Known:
         is_reported = row["live"] and row["rank"] >= REPORTED and not row.get("outside")
         if is_reported and row["status"] == ProcessingStatus.COMPLETED.value:
             known.reusable.add((row["task_name"], row["item"], row["digest"]))
+            if row["edited_status"] != NOT_EDITED:
+                known.edited.add((row["task_name"], row["item"]))
     return known

@@ -27,15 +27,16 @@ from contracts.messages import (
 from flows.canonical import digest
 from store import collections
 from store.clock import now, stored
+from store.closing import closing
 from store.execution_writer import ExecutionWriter
 from store.fence import Fence, Fences, superseded
 from store.leftovers import Leftovers
-from store.models import ExecutionStatus
 from store.output_index import OutputIndex, Shape
 from store.pending_reports import PendingReports, Reports
 from store.row_look import Known, RowLook
-from store.rows import REPORTED, SETTLED, SYSTEM, RowWrite, RowWriter
+from store.rows import NOT_EDITED, REPORTED, SETTLED, RowWrite, RowWriter
 from store.slots import Slots, slot_key
+from store.staleness import Staleness
 from store.values import Database, Document, Values, encode
 from store.words import (
     ENDED,
@@ -45,6 +46,8 @@ from store.words import (
     ensure_known,
     is_revised,
     is_said,
+    kept_beside,
+    may_be_input,
     row_id,
     says,
 )
@@ -66,6 +69,7 @@ class _Plan:
     skipped: list[str] = field(default_factory=list)
     cancelled: list[TaskSettlement] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    beside: list[UpdateOne] = field(default_factory=list)
 
 
 class Settling:
@@ -94,6 +98,7 @@ class Settling:
         self._fences = fences
         self._look = RowLook(database)
         self._leftovers = Leftovers(database)
+        self._staleness = Staleness(database)
         self._execution_writer = executions
         self._writer = rows
         self._outputs = outputs
@@ -124,7 +129,7 @@ class Settling:
         ensure_known(fence, context, run_id)
         if not fence.is_open and not is_revised(fence, call):
             if fence.has_settled(context):
-                await self._leftovers.sweep(call)
+                await self._conclude(call, fence)
                 await self._free(context, fence)
             return SettleExecutionReply(superseded=fence.started_generation < context.generation)
         missing = await self._settle(context, fence, call.tasks, known, taken)
@@ -132,7 +137,7 @@ class Settling:
             return SettleExecutionReply(missing=missing)
         await self._tidy(call, fence)
         await self._close(call, fence)
-        await self._leftovers.sweep(call)
+        await self._conclude(call, fence)
         await self._free(context, fence)
         return SettleExecutionReply()
 
@@ -167,6 +172,8 @@ class Settling:
     ) -> tuple[Fence | None, Known]:
         """Return the fence and what is held of the rows in question."""
         reused = {task.task_name for task in tasks if task.state is TaskState.REUSED}
+        if context.generation > 1:
+            reused |= {task.task_name for task in tasks if may_be_input(task)}
         ids = [row_id(context, task) for task in tasks if task.state in ENDED]
         return await asyncio.gather(
             self._fences.of(context),
@@ -201,7 +208,10 @@ class Settling:
             self._hide(context, plan.skipped),
             self._leftovers.cancel(context, plan.cancelled),
             self._leftovers.confirm(plan.said),
+            self._keep_beside(plan.beside),
         )
+        if context.generation > 1 and not fence.is_full:
+            await self._staleness.confirm(context, tasks)
         return plan.missing
 
     async def _plan(
@@ -223,13 +233,20 @@ class Settling:
                 plan.cancelled.append(task)
                 return
             held = known.by_id.get(row_id(context, task))
-            is_known = is_said(task, held, known)
+            is_known = is_said(task, held, known) or (
+                not fence.is_full
+                and task.task_name == fence.input_task_name
+                and (task.task_name, task.item) in known.edited
+            )
             if is_known and task.item is not None and held is not None:
                 plan.said.append(held["_id"])
             if not is_known:
                 output = await self._output(context, fence, task)
                 if output is _MISSING:
                     plan.missing.append(position)
+                    return
+                if held is not None and held["live"] and held["edited_status"] != NOT_EDITED:
+                    plan.beside.append(kept_beside(held, task, output))
                     return
                 plan.writes.append(await self._row(context, fence, task, output, held))
             plan.shapes.append(Shape(task.task_name, task.item is not None))
@@ -343,6 +360,16 @@ class Settling:
             shown = set(await self._rows.distinct("task_name", place))
             await self._outputs.hide(context, set(task_names) - shown)
 
+    async def _keep_beside(self, updates: Sequence[UpdateOne]) -> None:
+        """Keep what the engine says of results that a person edited, beside the edit."""
+        if updates:
+            await self._rows.bulk_write(list(updates), ordered=False)
+
+    async def _conclude(self, call: SettleExecutionCall, fence: Fence) -> None:
+        """Bring in line what came until the close."""
+        await self._leftovers.sweep(call)
+        await self._staleness.conclude(call, is_full=fence.is_full)
+
     async def _tidy(self, call: SettleExecutionCall, fence: Fence) -> None:
         """Hide skipped tasks and discarded results."""
         context = call.context
@@ -365,35 +392,7 @@ class Settling:
 
     async def _close(self, call: SettleExecutionCall, fence: Fence) -> None:
         """Set the final status, in one write; ``deleted`` stays, and so does what came between."""
-        context = call.context
-        at = now()
-        error = None
-        if call.error is not None:
-            error = encode({**call.error.model_dump(), "task_name": call.failed_task})
-        deleted = ExecutionStatus.DELETED.value
-        update = UpdateOne(
-            {
-                "_id": context.flow_execution_id,
-                "generation": context.generation,
-                "is_open": fence.is_open,
-                **({} if fence.is_open else {"status": fence.status.value}),
-            },
-            [
-                {
-                    "$set": {
-                        "status": {"$cond": [{"$eq": ["$status", deleted]}, deleted, call.status]},
-                        "is_open": False,
-                        "closed_at": at,
-                        "updated_at": at,
-                        "modified_by": SYSTEM,
-                        "started_generation": context.generation,
-                        "error": error,
-                        **({"queued_at": "$$REMOVE"} if fence.is_counted else {}),
-                    }
-                }
-            ],
-        )
-        await self._execution_writer.write(update)
+        await self._execution_writer.write(closing(call, fence))
 
 
 def _not_reported(context: RunContext) -> Document:

@@ -15,7 +15,7 @@ from store.clock import now
 from store.group_commit import GroupCommit
 from store.models import ExecutionStatus, ProcessingStatus, SlotState
 from store.output_index import OutputIndex, Shape
-from store.rows import REPORTED, RowWrite, RowWriter
+from store.rows import NOT_EDITED, REPORTED, RowWrite, RowWriter
 from store.values import Database, Document, Values
 
 _FIELDS = {
@@ -64,6 +64,7 @@ class Starts:
     def __init__(self, database: Database, values: Values) -> None:
         """Borrow a database."""
         self._executions: Any = database[collections.EXECUTIONS]
+        self._task_executions: Any = database[collections.TASK_EXECUTIONS]
         self._values = values
         self._rows = RowWriter(database)
         self._outputs = OutputIndex(database)
@@ -99,7 +100,7 @@ class Starts:
         return document
 
     async def _show_input(self, document: Document) -> None:
-        """Write the input task's row: its output is the execution's input."""
+        """Write the input task's row: its output is the execution's input, unless edited."""
         context = RunContext(
             organization_id=document["organization_id"],
             flow_id=document["flow_id"],
@@ -108,6 +109,8 @@ class Starts:
             generation=document["generation"],
         )
         name = document["input_task_name"]
+        if document["mode"] == "stale" and await self._is_edited(context, name):
+            return
         row = RowWrite(
             context=context,
             task_name=name,
@@ -127,6 +130,17 @@ class Starts:
         )
         shape = Shape(name, is_iteration=False)
         await asyncio.gather(self._rows.write(row), self._outputs.ensure(context, [shape]))
+
+    async def _is_edited(self, context: RunContext, task_name: str) -> bool:
+        """Return whether a person changed what the input task shows."""
+        place = {
+            "execution_id": context.flow_execution_id,
+            "task_name": task_name,
+            "item": None,
+            "live": True,
+        }
+        edited = {**place, "edited_status": {"$ne": NOT_EDITED}}
+        return await self._task_executions.find_one(edited, {"_id": 1}) is not None
 
 
 def _stamp(start: Start) -> tuple[Document, list[Document]]:

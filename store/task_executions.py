@@ -3,15 +3,17 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from pydantic import JsonValue
+
 from contracts.messages import Seed
 from flows.errors import TaskExecutionNotFoundError
 from store import collections, indexes
 from store.clock import now
-from store.documents import ROW_VALUES, row_record
+from store.documents import load_row_values, row_record
 from store.faults import guarded
 from store.invitations import of_flows
 from store.models import ProcessingStatus, TaskExecutionRecord
-from store.rows import REPORTED, SETTLED
+from store.rows import NOT_EDITED, REPORTED, SETTLED
 from store.values import Database, Document, Values
 
 
@@ -53,7 +55,7 @@ class TaskExecutionRepository:
         if limit is not None:
             cursor = cursor.limit(limit)
         rows = await cursor.to_list(length=limit)
-        await self._values.load(rows, ROW_VALUES)
+        await load_row_values(self._values, rows)
         return [row_record(row) for row in rows]
 
     @guarded
@@ -73,7 +75,7 @@ class TaskExecutionRepository:
             TaskExecutionNotFoundError: None of this id in the organization, or deleted.
         """
         row = await self._document(organization_id, task_execution_id, only)
-        await self._values.load([row], ROW_VALUES)
+        await load_row_values(self._values, [row])
         return row_record(row)
 
     @guarded
@@ -140,6 +142,38 @@ class TaskExecutionRepository:
             )
             for row in kept
         ]
+
+    @guarded
+    async def edited(
+        self, organization_id: str, flow_execution_id: str
+    ) -> set[tuple[str, int | None]]:
+        """Return the tasks and items of an execution whose results a person changed."""
+        wanted = {
+            "execution_id": flow_execution_id,
+            "organization_id": organization_id,
+            "live": True,
+            "edited_status": {"$ne": NOT_EDITED},
+        }
+        cursor = self._rows.find(wanted, {"task_name": 1, "item": 1}).hint(indexes.ROWS_BY_ITEM)
+        return {(row["task_name"], row["item"]) async for row in cursor}
+
+    @guarded
+    async def edited_output(
+        self, organization_id: str, flow_execution_id: str, task_name: str
+    ) -> tuple[JsonValue] | None:
+        """Return what a person put in place of a task's output; None if nobody did."""
+        row = await self._rows.find_one(
+            {
+                "execution_id": flow_execution_id,
+                "organization_id": organization_id,
+                "task_name": task_name,
+                "item": None,
+                "live": True,
+                "edited_status": {"$ne": NOT_EDITED},
+            },
+            {"output": 1},
+        )
+        return None if row is None else (await self._values.get(row["output"]),)
 
     async def _document(
         self, organization_id: str, task_execution_id: str, only: Collection[str] | None

@@ -92,14 +92,20 @@ class TaskOutputRepository:
 
     @guarded
     async def of_execution(
-        self, organization_id: str, flow_execution_id: str
+        self,
+        organization_id: str,
+        flow_execution_id: str,
+        *,
+        task_names: Collection[str] | None = None,
     ) -> Sequence[TaskOutputRecord]:
-        """Return the task outputs of one execution, by task name."""
-        wanted = {
+        """Return the task outputs of one execution, or those of some tasks, by task name."""
+        wanted: Document = {
             "execution_id": flow_execution_id,
             "organization_id": organization_id,
             "live": True,
         }
+        if task_names is not None:
+            wanted["task_name"] = {"$in": sorted(task_names)}
         cursor = self._outputs.find(wanted).hint(indexes.OUTPUTS_BY_EXECUTION)
         records = await self._aggregates(await cursor.to_list(length=None))
         return sorted(records, key=lambda record: record.task_name)

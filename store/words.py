@@ -1,5 +1,7 @@
 """What the workflow's word on a task means for the rows that are there, or wait to be written."""
 
+from pymongo import UpdateOne
+
 from contracts.messages import RunContext, SettleExecutionCall, TaskSettlement, TaskState
 from flows.errors import RunNotKnownError
 from store.fence import Fence, refused
@@ -37,12 +39,13 @@ def is_said(task: TaskSettlement, held: Document | None, known: Known) -> bool:
     """Return whether the store says the same already, or says what a person wrote."""
     if task.state is TaskState.REUSED:
         is_kept = (task.task_name, task.item, task.output_digest) in known.reusable
-        if is_kept:
+        if is_kept or (task.task_name, task.item) in known.edited:
             return True
     if held is None or not held["live"] or held.get("outside"):
         return False
     if held["edited_status"] != NOT_EDITED:
-        return True
+        engine = held.get("engine") or {}
+        return task.state not in WITH_OUTPUT or engine.get("digest") == task.output_digest
     if held["status"] != STATUS[task.state].value:
         return False
     if task.state in WITH_OUTPUT:
@@ -50,11 +53,24 @@ def is_said(task: TaskSettlement, held: Document | None, known: Known) -> bool:
     return bool(held["rank"] == SETTLED)
 
 
+def may_be_input(task: TaskSettlement) -> bool:
+    """Return whether the word may be on the input task that fired: completed from no parameters."""
+    is_whole = task.item is None and task.item_count is None
+    return task.state is TaskState.COMPLETED and is_whole and not task.fingerprint
+
+
 def says(row: RowWrite, task: TaskSettlement) -> bool:
     """Return whether a row that is not written yet says what the workflow says."""
     if row.status is not STATUS[task.state] or task.state is TaskState.REUSED:
         return False
     return task.state not in WITH_OUTPUT or row.fields["digest"] == task.output_digest
+
+
+def kept_beside(held: Document, task: TaskSettlement, output: bytes | Document | None) -> UpdateOne:
+    """Return what keeps the engine's output of a row that a person edited."""
+    said = {"output": output, "digest": task.output_digest, "error": None}
+    engine = {**said, "status": STATUS[task.state].value}
+    return UpdateOne({"_id": held["_id"]}, {"$set": {"engine": engine}})
 
 
 def is_revised(fence: Fence, call: SettleExecutionCall) -> bool:

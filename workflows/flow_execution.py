@@ -39,6 +39,7 @@ class FlowExecutionWorkflow:
             flow_execution_id=start.flow_execution_id,
             generation=start.generation,
             run_id=workflow.info().run_id,
+            edits=start.edits,
         )
         self._waits = Waits(self._context)
         self._scheduler: Scheduler | None = None

@@ -4,10 +4,11 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Response, status
 
-from api.deps import CallerDep, ExecutionsDep, OutsideWorkersDep
+from api.deps import CallerDep, ExecutionsDep, OutsideWorkersDep, PlanningDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.errors import refusals
+from api.schemas.execution_plans import ExecutionPlanResponse, plan_view
 from api.schemas.flow_executions import (
     FlowExecutionCreateRequest,
     FlowExecutionResponse,
@@ -134,6 +135,23 @@ async def execute_flow(
 ) -> None:
     """Run the same execution again on the flow's latest version, reusing results if asked."""
     await executions.re_execute(caller, flow_execution_id, only_stale=only_stale)
+
+
+@router.get(
+    "/{flow_execution_id}/plan",
+    summary="See what running again would do",
+    response_model=ExecutionPlanResponse,
+    responses=refusals(403, 404, 409, 422, 500),
+)
+async def plan_flow_execution(
+    flow_execution_id: AnExecutionId,
+    caller: CallerDep,
+    planning: PlanningDep,
+    only_stale: bool = False,
+) -> Response:
+    """Return for each task whether ``execute`` would run, reuse or skip it now; changes nothing."""
+    plan = await planning.plan(caller, flow_execution_id, only_stale=only_stale)
+    return reply(plan_view(plan))
 
 
 @router.patch(

@@ -4,7 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
-from api.deps import CallerDep, OutsideWorkersDep, TaskExecutionsDep, TaskTagsDep
+from api.deps import (
+    CallerDep,
+    CorrectionsDep,
+    OutsideWorkersDep,
+    TaskExecutionsDep,
+    TaskTagsDep,
+)
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.errors import refusals
@@ -13,6 +19,7 @@ from api.schemas.reports import CreateTaskExecutionRequest
 from api.schemas.task_executions import (
     ListTaskExecutionsResponse,
     TaskExecutionAPI,
+    TaskExecutionUpdate,
     task_execution_list,
     task_execution_view,
 )
@@ -68,6 +75,25 @@ async def create_task_execution(
     """Write what a worker says about one attempt; the same place again updates the same row."""
     record = await workers.report(caller, body.report())
     return reply(task_execution_view(record), status.HTTP_201_CREATED)
+
+
+@router.put(
+    "",
+    summary="Correct the output of a task execution",
+    response_model=TaskExecutionAPI,
+    responses=refusals(400, 404, 413, 422, 500),
+)
+async def update_task_execution(
+    body: TaskExecutionUpdate,
+    caller: CallerDep,
+    corrections: CorrectionsDep,
+    execute_flow: Annotated[
+        bool, Query(description="Run again what is stale afterwards, on the same version.")
+    ] = False,
+) -> Response:
+    """Put another output in the place of what a task yielded, and mark what depends on it stale."""
+    record = await corrections.correct(caller, body.correction(), execute_flow=execute_flow)
+    return reply(task_execution_view(record))
 
 
 @router.get(

@@ -2,13 +2,16 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Self
 
-from pydantic import JsonValue
+from pydantic import BaseModel, Field, JsonValue, model_validator
+from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
-from api.schemas.parameters import AUuid
+from api.schemas.parameters import AnIndex, AUuid
 from api.schemas.statuses import StaleStatus, TaskExecutionEditedStatus, status_word
 from api.schemas.task_tags import FlowTaskTagAPI, task_tag_views
+from operations.corrections import Correction
 from store.models import ProcessingStatus, TaskExecutionRecord
 from store.task_tags import TaskTag
 
@@ -50,6 +53,44 @@ class ListTaskExecutionsResponse(TypedDict):
     """Task executions, newest first."""
 
     task_executions: list[TaskExecutionWithTagsAPI]
+
+
+class TaskExecutionUpdate(BaseModel):
+    """A task execution as it was read, with another output; what else differs is not taken.
+
+    Either ``processing_status`` or ``status`` must be there; the former counts.
+    """
+
+    id: AUuid
+    flow_execution_id: AUuid
+    task_execution_idx: AnIndex
+    task_name: str = Field(min_length=1, max_length=200)
+    organization_id: AUuid | None = None
+    processing_status: ProcessingStatus | None = None
+    status: str | None = Field(default=None, max_length=50)
+    output: JsonValue = Field(
+        default=None, description="Must fit the task's output; left out, it stays as it is."
+    )
+
+    @model_validator(mode="after")
+    def _says_a_status(self) -> Self:
+        if self.processing_status is None and self.status is None:
+            raise PydanticCustomError("missing", "processing_status or status is required")
+        return self
+
+    def correction(self) -> Correction:
+        """Return what the caller wants changed."""
+        status = self.status if self.processing_status is None else self.processing_status.value
+        return Correction(
+            id=self.id,
+            flow_execution_id=self.flow_execution_id,
+            task_name=self.task_name,
+            task_execution_idx=self.task_execution_idx,
+            organization_id=self.organization_id,
+            status=status or "",
+            output=self.output,
+            has_output="output" in self.model_fields_set,
+        )
 
 
 def task_execution_view(record: TaskExecutionRecord) -> TaskExecutionAPI:

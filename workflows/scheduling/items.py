@@ -12,13 +12,12 @@ from contracts.messages import (
 )
 from flows.errors import TaskFailedError
 from flows.executors.spec import Kind
-from flows.iteration import item_parameters, item_values
 from flows.secrets import Asides
 from workflows.scheduling.attempts import MAX_LOCAL_AT_ONCE, executor_of, run_activity, task_call
 from workflows.scheduling.budget import CommandBudget
 from workflows.scheduling.crew import Crew
 from workflows.scheduling.outcome import Failures, Outcome
-from workflows.scheduling.resolution import resolved
+from workflows.scheduling.resolution import ItemReader
 from workflows.scheduling.retries import most_attempts
 from workflows.scheduling.seeds import Seeds
 from workflows.scheduling.settling import settlement
@@ -55,7 +54,14 @@ class Items:
         self._executor = executor_of(start.task)
         self._is_local = self._executor.kind is Kind.INSTANT
         self._window = min(start.window, MAX_LOCAL_AT_ONCE) if self._is_local else start.window
-        self._asides = Asides(start.task)
+        self._reader = ItemReader(
+            task=start.task,
+            executor=self._executor,
+            iterated=start.iterated,
+            shared=start.shared,
+            edge_digest=start.edge_outputs_digest,
+            asides=Asides(start.task),
+        )
         self._seeds = Seeds(start.seeds)
         self._runs = [ItemRun(start.first_item + index) for index in range(start.length)]
         self._crew = Crew()
@@ -109,11 +115,7 @@ class Items:
         start = self._start
         values = {text: items[index] for text, items in start.items.items()}
         try:
-            parameters = item_parameters(self._task, start.iterated, start.shared, values)
-            secrets = self._asides.take(
-                parameters, lambda name: item_values(name, start.iterated, start.shared, values)
-            )
-            ready = resolved(self._executor, parameters, start.edge_outputs_digest, secrets)
+            ready = self._reader.resolved(values)
         except TaskFailedError as error:
             self.failures.keep(run, error)
             return

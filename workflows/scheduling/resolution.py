@@ -8,9 +8,10 @@ from pydantic import JsonValue
 from flows.canonical import canonical_bytes, digest, fingerprint
 from flows.errors import TaskFailedError
 from flows.executors.spec import TaskExecutor
+from flows.iteration import item_parameters, item_values
 from flows.model import Task
 from flows.references import Reference, resolve, value_at
-from flows.secrets import SecretUse
+from flows.secrets import Asides, SecretUse
 from workflows.scheduling.depth import check_depth
 
 MAX_PARAMETERS_BYTES = 16 * 1024 * 1024
@@ -65,6 +66,49 @@ def resolved(
         size_bytes=size_bytes,
         secrets=secrets,
     )
+
+
+def resolved_once(
+    task: Task, executor: TaskExecutor, values: Mapping[str, JsonValue], edge_digest: str
+) -> Resolved:
+    """Return what a task that runs once works on; values are keyed by the references' texts.
+
+    Raises:
+        TaskFailedError: As ``parameters_of`` and ``resolved``.
+    """
+    parameters = parameters_of(task, values)
+    secrets = Asides(task).take(parameters, lambda _: values)
+    return resolved(executor, parameters, edge_digest, secrets)
+
+
+@dataclass(frozen=True, slots=True)
+class ItemReader:
+    """Says what each item of an iteration works on.
+
+    Attributes:
+        iterated: For each parameter, the texts of the references in it that are iterated.
+        shared: Value of each reference that every item sees whole, by its text.
+    """
+
+    task: Task
+    executor: TaskExecutor
+    iterated: Mapping[str, Sequence[str]]
+    shared: Mapping[str, JsonValue]
+    edge_digest: str
+    asides: Asides
+
+    def resolved(self, values: Mapping[str, JsonValue]) -> Resolved:
+        """Return it for the item with these values of the iterated references, by their texts.
+
+        Raises:
+            TaskFailedError: As ``item_parameters`` and ``resolved``.
+        """
+        iterated, shared = self.iterated, self.shared
+        parameters = item_parameters(self.task, iterated, shared, values)
+        secrets = self.asides.take(
+            parameters, lambda name: item_values(name, iterated, shared, values)
+        )
+        return resolved(self.executor, parameters, self.edge_digest, secrets)
 
 
 def parameters_of(task: Task, values: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

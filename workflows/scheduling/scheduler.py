@@ -21,7 +21,6 @@ from flows.errors import TaskFailedError
 from flows.executors.spec import Kind
 from flows.graph import Graph
 from flows.iteration import plan
-from flows.secrets import Asides
 from workflows.scheduling.attempts import MAX_LOCAL_AT_ONCE, executor_of, run_activity, task_call
 from workflows.scheduling.budget import CommandBudget
 from workflows.scheduling.crew import Crew
@@ -30,8 +29,7 @@ from workflows.scheduling.outcome import Failures
 from workflows.scheduling.progress import Progress, Released, TaskRun, task_runs
 from workflows.scheduling.resolution import (
     edge_outputs_digest,
-    parameters_of,
-    resolved,
+    resolved_once,
     values_of,
 )
 from workflows.scheduling.results import result_of
@@ -174,9 +172,7 @@ class Scheduler:
             work = IteratingTask(self._context, run.task, iteration, edges, *shared)
             self._crew.begin(self._iterate(run, work))
             return
-        parameters = parameters_of(run.task, values)
-        secrets = Asides(run.task).take(parameters, lambda _: values)
-        ready = resolved(run.executor, parameters, edges, secrets)
+        ready = resolved_once(run.task, run.executor, values, edges)
         run.read(ready, most_attempts(run.task, run.executor))
         seed = self._seeds.matching(run.task.name, None, ready.fingerprint)
         if seed is not None:
