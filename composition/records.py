@@ -13,6 +13,8 @@ from operations.executions import Executions
 from operations.files import FileSweep
 from operations.promotion import Promotion
 from operations.reconciliation import Reconciler
+from operations.reexecution import ReExecution
+from operations.reruns import Reruns
 from operations.reviews import ReviewSweep
 from operations.schedules import ScheduledStarts, Schedules
 from operations.sealing import Sealing
@@ -31,6 +33,7 @@ from store.files import FileRepository
 from store.flows import FlowRepository
 from store.payloads import PayloadRepository
 from store.projection import Projection
+from store.reruns import RerunRepository
 from store.review_acts import ReviewActs
 from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
@@ -63,6 +66,17 @@ def record_activities(
         uploads=FileSweep(FileRepository(mongo.database), GridFSContents(mongo.database)),
         payload_retention=settings.payload_retention,
         wakes=wakes_of(mongo, gateway),
+        reruns=Reruns(
+            RerunRepository(mongo.database),
+            AccountRepository(mongo.database),
+            ReExecution(
+                flows=flows,
+                executions=executions,
+                definitions=definitions,
+                sealing=_sealing(settings, mongo),
+                starter=starter,
+            ),
+        ),
         schedules=Schedules(
             flows=flows, schedules=scheduled, gateway=gateway, definitions=definitions
         ),
@@ -91,9 +105,7 @@ def executions_of(
     """Return what creates executions on behalf of whatever fires triggers."""
     flows, executions = FlowRepository(mongo.database), ExecutionRepository(mongo.database)
     return Executions(
-        sealing=Sealing(
-            Vault.over(mongo.database, settings.keys()), CredentialRepository(mongo.database)
-        ),
+        sealing=_sealing(settings, mongo),
         flows=flows,
         executions=executions,
         starter=Starter(
@@ -106,6 +118,13 @@ def executions_of(
         gateway=gateway,
         definitions=definitions,
         max_queued=settings.max_queued_executions,
+    )
+
+
+def _sealing(settings: Settings, mongo: Mongo) -> Sealing:
+    """Return what knows the organization's credentials."""
+    return Sealing(
+        Vault.over(mongo.database, settings.keys()), CredentialRepository(mongo.database)
     )
 
 

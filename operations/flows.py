@@ -37,6 +37,7 @@ from store.task_outputs import TaskOutputRepository
 
 __all__ = ["DefinitionReport", "Expansions", "FlowView", "Flows", "NewFlow"]
 
+REEXECUTE_ON_UPDATE = "reexecute_on_update"
 NOTHING_MORE = Expansions()
 
 
@@ -321,6 +322,7 @@ class Flows:
             sealed.secrets,
             scheduled,
             mail_addresses(flow),
+            is_followed=(latest.settings or {}).get(REEXECUTE_ON_UPDATE) is True,
         )
         await self._schedules.try_sync(latest.id)
         return await self._view(record, expansions)

@@ -11,9 +11,10 @@ from enum import StrEnum
 
 from contracts.messages import ReconcileCall, ReconcileReply
 from contracts.names import flow_workflow_id
-from flows.errors import EngineError, UnavailableError
+from flows.errors import EngineError, TemporalUnavailableError, UnavailableError
 from operations.aftermath import Aftermath
 from operations.files import FileSweep
+from operations.reruns import Reruns
 from operations.reviews import ReviewSweep
 from operations.schedules import Schedules
 from operations.starting import Starter
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 MAX_AT_ONCE = 8
 MAX_EXPIRING_FLOWS = 100
+MAX_RERUNS = 100
 MAX_UNSCHEDULED_FLOWS = 100
 MAX_LIMITED_ORGANIZATIONS = 100
 SYSTEM = "system"
@@ -57,6 +59,7 @@ class Reconciler:
         expiry: Expiry,
         payloads: PayloadRepository,
         schedules: Schedules,
+        reruns: Reruns,
         uploads: FileSweep,
         reviews: ReviewSweep,
         wakes: Wakes,
@@ -76,6 +79,7 @@ class Reconciler:
         self._expired_up_to = ""
         self._payloads = payloads
         self._schedules = schedules
+        self._reruns = reruns
         self._uploads = uploads
         self._reviews = reviews
         self._wakes = wakes
@@ -107,6 +111,7 @@ class Reconciler:
         woken = await self._wake(records)
         await self._promotion.mend(MAX_LIMITED_ORGANIZATIONS)
         await self._schedules.sync_pending(MAX_UNSCHEDULED_FLOWS)
+        await self._follow()
         await self._payloads.delete_expired(self._payload_retention)
         await self._uploads.sweep(call.limit)
         await self._reviews.sweep(call.limit)
@@ -127,6 +132,13 @@ class Reconciler:
         except UnavailableError as error:
             logger.info("waking later", extra={"reason": error.message})
             return 0
+
+    async def _follow(self) -> None:
+        """Run again what follows a new version of its flow; what cannot be begun waits."""
+        try:
+            await self._reruns.proceed(MAX_RERUNS)
+        except TemporalUnavailableError as error:
+            logger.info("executions follow their flow later", extra={"reason": error.message})
 
     async def _expire(self, limit: int) -> int:
         """Delete executions that ended too long ago, for some flows at a time, one after another.

@@ -27,6 +27,7 @@ from store.flow_documents import (
 from store.flow_lists import FlowLists, flow_criteria
 from store.mail_addresses import addressed, clash, unaddressed
 from store.models import FlowQuery, FlowRecord, Page
+from store.reruns import rerun_mark
 from store.schedules import PENDING
 from store.secrets import StoredSecret, secret_documents
 from store.transactions import in_transaction
@@ -194,12 +195,15 @@ class FlowRepository:
         secrets: Sequence[StoredSecret] = (),
         scheduled: Sequence[str] = (),
         mail_addresses: Sequence[str] = (),
+        *,
+        is_followed: bool = False,
     ) -> FlowRecord:
         """Store the next version and make it the latest, in one transaction with new secrets.
 
         Args:
             scheduled: Tasks of it that the clock starts.
             mail_addresses: Where it receives messages from now on, each once.
+            is_followed: Whether finished executions are to run again on it.
 
         Raises:
             FlowNotFoundError: None of this id in the organization, or deleted.
@@ -209,6 +213,7 @@ class FlowRepository:
         number = expected_latest + 1
         held = await self._values.put(flow_id, encode(cast("JsonValue", definition)))
         document = next_version_document(organization_id, flow_id, number, held, modified_by)
+        followed = rerun_mark(number, document["updated_at"], modified_by) if is_followed else {}
 
         async def transact(session: Any) -> Document | None:
             flow: Document | None = await self._flows.find_one_and_update(
@@ -226,6 +231,7 @@ class FlowRepository:
                         "modified_by": modified_by,
                         **PENDING["$set"],
                         **addressed(mail_addresses),
+                        **followed,
                     },
                     **unaddressed(mail_addresses),
                     "$inc": PENDING["$inc"],

@@ -52,6 +52,7 @@ FLOWS_BY_UPDATED = "live_by_updated"
 FLOWS_BY_DISPLAY_NAME = "live_by_display_name"
 FLOWS_BY_TAG = "live_by_tag"
 FLOWS_EXPIRING = "expiring"
+FLOWS_RERUN = "rerun_pending"
 FLOWS_UNSCHEDULED = "schedules_pending"
 FLOWS_BY_MAIL_ADDRESS = "unique_mail_address"
 VERSIONS_BY_NUMBER = "by_number"
@@ -174,6 +175,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(FLOWS_BY_UPDATED, "organization_id", "-updated_at", "-_id", only=_KEPT),
         _index(FLOWS_BY_DISPLAY_NAME, "organization_id", "-display_name", "-_id", only=_KEPT),
         _index(FLOWS_BY_TAG, "organization_id", "tags", only=_KEPT),
+        _index(FLOWS_RERUN, "rerun.asked_at", only={"rerun.version": {"$gt": 0}}),
         _index(FLOWS_UNSCHEDULED, "schedule_rev", only={"schedules_pending": True}),
         _index(
             FLOWS_BY_MAIL_ADDRESS,

@@ -20,6 +20,8 @@ from operations.executions import MAX_QUEUED, Executions
 from operations.files import FileSweep
 from operations.flows import Flows, NewFlow
 from operations.reconciliation import Reconciler
+from operations.reexecution import ReExecution
+from operations.reruns import Reruns
 from operations.reviews import ReviewSweep
 from operations.schedules import Schedules
 from operations.sealing import Sealing
@@ -28,6 +30,7 @@ from operations.truth import TruthCheck
 from operations.vault import Vault
 from operations.waiting import Wakes
 from runtime.gateway import Described, Gateway
+from store.accounts import AccountRepository
 from store.audit import Audit
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
@@ -39,6 +42,7 @@ from store.indexes import ensure_indexes
 from store.models import ExecutionRecord
 from store.payloads import PayloadRepository
 from store.projection import Projection
+from store.reruns import RerunRepository
 from store.review_acts import ReviewActs
 from store.schedules import ScheduleRepository
 from store.suspension import Suspension
@@ -176,6 +180,17 @@ async def operations_on(
             payload_retention=timedelta(days=7),
             wakes=Wakes(Suspension(database), gateway, {}),
             schedules=schedules,
+            reruns=Reruns(
+                RerunRepository(database),
+                AccountRepository(database),
+                ReExecution(
+                    flows=flows,
+                    executions=executions,
+                    definitions=definitions,
+                    sealing=sealing,
+                    starter=starter,
+                ),
+            ),
         ),
         audit=Audit(database),
         vault=vault,
