@@ -173,7 +173,8 @@ class Walk(RuleBasedStateMachine):
         await eventually(lambda: not self.world.held.texts, saying="a waits")
         assert (await self._post(pair, "cancel")) == 204
         await pair.shown.execution.until(*CLOSED)
-        pair.model.cancelled()
+        d = (await pair.shown.rows())["d"]
+        pair.model.cancelled(has_d=d["status"] == "completed")
         return pair
 
     async def _edit(self, pair: Pair, name: str, number: int | None) -> None:

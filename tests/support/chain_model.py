@@ -61,10 +61,15 @@ class Chain:
         self.status = "completed"
         return ran
 
-    def cancelled(self) -> None:
-        """Stop while a waits for its answer, and d has got it."""
-        self.values = {"start": self.text, "d": made(self.text)}
-        self.made_from = {"d": self.text}
+    def cancelled(self, *, has_d: bool) -> None:
+        """Stop while a waits for its answer, and d has got it.
+
+        Args:
+            has_d: Whether the run heard of d's end before it was told to stop.
+        """
+        self.values = {"start": self.text}
+        if has_d:
+            self.values["d"], self.made_from = made(self.text), {"d": self.text}
         self.status = "cancelled"
 
     def edit(self, name: str, value: JsonValue) -> None:
