@@ -11,6 +11,7 @@ from fastapi import FastAPI
 
 from api.auth import Authenticator
 from api.boundary import Boundary
+from api.correcting import correcting_on
 from api.draining import Draining, Farewell, drained_first
 from api.errors import install_error_handlers
 from api.intake import BodyLimit, InFlightLimit
@@ -50,7 +51,6 @@ from api.waiting import webhook_submissions_on
 from flows.errors import StartUpError, StoreUnavailableError
 from operations.access import Guests
 from operations.background import Background
-from operations.corrections import Corrections
 from operations.credentials import Credentials
 from operations.definitions import Definitions
 from operations.executions import Executions
@@ -64,9 +64,7 @@ from operations.notifications import Notifications
 from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
 from operations.pinned import PinnedDefinitions
-from operations.planning import Planning
 from operations.profiles import Profiles
-from operations.reexecution import ReExecution
 from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.service_accounts import ServiceAccounts
@@ -92,7 +90,6 @@ from store import schema
 from store.accounts import AccountRepository
 from store.change_feed import ChangeFeed
 from store.credentials import CredentialRepository
-from store.edits import EditRepository
 from store.executions import ExecutionRepository
 from store.file_contents import GridFSContents
 from store.files import FileRepository
@@ -282,32 +279,13 @@ def _services(
         max_queued=settings.max_queued_executions,
         sealing=sealing,
     )
-    again = ReExecution(
-        flows=flows_stored,
-        executions=executions_stored,
-        definitions=definitions,
-        sealing=sealing,
-        starter=starter,
-    )
+    corrections, planning = correcting_on(mongo, definitions, sealing, starter)
     return Services(
         authenticator=Authenticator(
             accounts, Guests(invited, groups), key_uses, _token_verifier(settings, http)
         ),
-        corrections=Corrections(
-            executions=executions_stored,
-            task_executions=task_executions_stored,
-            task_outputs=task_outputs_stored,
-            edits=EditRepository(mongo.database),
-            again=again,
-            definitions=definitions,
-        ),
-        planning=Planning(
-            executions=executions_stored,
-            task_executions=task_executions_stored,
-            again=again,
-            starter=starter,
-            definitions=definitions,
-        ),
+        corrections=corrections,
+        planning=planning,
         credentials=Credentials(credentials_stored, vault),
         executions=executions,
         files=_files(settings, mongo, flows_stored),

@@ -33,6 +33,12 @@ class Shape(NamedTuple):
     item_count: int | None = None
 
 
+def since_now(shapes: Sequence[Shape]) -> dict[str, tuple[Shape, datetime]]:
+    """Return shapes by task, as of those that have their first row now."""
+    at = now()
+    return {shape.task_name: (shape, at) for shape in shapes}
+
+
 class OutputIndex:
     """Sees to it that every task with a row has its document, at the right version."""
 

@@ -9,7 +9,6 @@ Source: docs/decisions/0008-group-commit-and-fencing.md.
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, cast
 
 from pydantic import JsonValue
@@ -31,7 +30,7 @@ from store.closing import closing
 from store.execution_writer import ExecutionWriter
 from store.fence import Fence, Fences, superseded
 from store.leftovers import Leftovers
-from store.output_index import OutputIndex, Shape
+from store.output_index import OutputIndex, Shape, since_now
 from store.pending_reports import PendingReports, Reports
 from store.row_look import Known, RowLook
 from store.rows import NOT_EDITED, REPORTED, SETTLED, RowWrite, RowWriter
@@ -203,7 +202,7 @@ class Settling:
                 plan.writes.append(row)
         await asyncio.gather(
             *(self._writer.write(row) for row in plan.writes),
-            self._outputs.ensure_all(context, {**_since_now(plan.shapes), **taken.shapes}.values()),
+            self._outputs.ensure_all(context, {**since_now(plan.shapes), **taken.shapes}.values()),
             *(self._close_iteration(context, task) for task in plan.aggregates),
             self._hide(context, plan.skipped),
             self._leftovers.cancel(context, plan.cancelled),
@@ -398,9 +397,3 @@ class Settling:
 def _not_reported(context: RunContext) -> Document:
     """Return the filter of what no outside worker reported in this generation."""
     return {"$nor": [{"outside": True, "generation": context.generation}]}
-
-
-def _since_now(shapes: Sequence[Shape]) -> dict[str, tuple[Shape, datetime]]:
-    """Return shapes by task, as of those that have their first row now."""
-    at = now()
-    return {shape.task_name: (shape, at) for shape in shapes}
