@@ -58,13 +58,9 @@ class ReviewSource:
             await self._reviews.adopt(earlier.organization_id, earlier.id)
 
     async def has_come(self, call: TaskCall) -> bool:
-        """Return whether somebody completed the task's review; notes that the task knows."""
+        """Return whether somebody completed the task's review."""
         found = await self._of(call)
-        if found is None or found.status is not ReviewStatus.COMPLETED:
-            return False
-        if not found.signal_sent:
-            await self._reviews.note_signal(found.organization_id, found.id)
-        return True
+        return found is not None and found.status is ReviewStatus.COMPLETED
 
     async def come(self, waits: Sequence[Wait]) -> Collection[Wait]:
         """Return those tasks whose review was completed."""
@@ -76,7 +72,7 @@ class ReviewSource:
         ]
 
     async def output_of(self, call: TaskCall) -> JsonValue:
-        """Return what a task passes on, now that its review is completed.
+        """Return what a task passes on, now that its review is completed; it was told, then.
 
         Raises:
             TaskFailedError: ``NotReviewed``.
@@ -84,6 +80,8 @@ class ReviewSource:
         found = await self._of(call)
         if found is None or found.reviewed_output is None:
             raise TaskFailedError("nobody completed the review", type="NotReviewed")
+        if not found.signal_sent:
+            await self._reviews.note_signal(found.organization_id, found.id)
         return reviewed(found.reviewed_output, found.review_result is True)
 
     async def _of(self, call: TaskCall) -> Review | None:

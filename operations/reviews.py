@@ -75,6 +75,7 @@ class Reviews:
         self._reviews = reviews
         self._acts = acts
         self._executions = ExecutionAccess(executions)
+        self._slots = executions.slots
         self._pinned = pinned
         self._rows = rows
         self._groups = groups
@@ -170,7 +171,8 @@ class Reviews:
     ) -> Review:
         """Store what the caller decided, then wake the task that waits for it.
 
-        What it cannot be told now, the reconciler tells it.
+        What it cannot be told now, the reconciler tells it. Where the organization is at its limit
+        the execution goes on once it gets a slot; until then the signal counts as not sent.
 
         Raises:
             InvalidError: Nobody has begun, it has ended, or the output does not fit.
@@ -187,7 +189,9 @@ class Reviews:
         )
         if not done.is_awaited:
             return done
-        if not await self._tell(done):
+        organization_id, execution_id = done.organization_id, done.flow_execution_id
+        is_deferred = await self._slots.would_queue(organization_id, execution_id)
+        if not await self._tell(done) or is_deferred:
             return await self._reviews.get(caller.organization_id, review_id)
         await self._reviews.note_signal(caller.organization_id, review_id)
         return replace(done, signal_sent=True)

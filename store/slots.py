@@ -114,6 +114,17 @@ class Slots:
         await self.free(record.organization_id, [slot_key(record.id, record.generation)])
 
     @guarded
+    async def would_queue(self, organization_id: str, flow_execution_id: str) -> bool:
+        """Return whether an execution that gave its slot back finds none, were it woken now."""
+        paused = [SlotState.WAITING.value, SlotState.DEFERRED.value]
+        place = {"_id": flow_execution_id, "organization_id": organization_id}
+        execution = await self._executions.find_one({**place, "slot": {"$in": paused}}, {"_id": 1})
+        if execution is None:
+            return False
+        document = await self._slots.find_one({"_id": organization_id})
+        return document is not None and _room(document) <= 0
+
+    @guarded
     async def queued(self, organization_id: str, up_to: int) -> int:
         """Return how many executions of an organization wait for a slot; counts no further."""
         count: int = await self._executions.count_documents(

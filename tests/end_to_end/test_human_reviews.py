@@ -286,3 +286,26 @@ async def test_a_completion_whose_signal_was_lost_is_told_later(
     assert (await execution.until(*CLOSED))["status"] == "completed"
     (told,) = await reviews_of(working, execution)
     assert told["signal_sent"] is True
+
+
+async def test_at_the_limit_the_flow_goes_on_later_without_another_call(
+    working: Platform, working_api: Api
+) -> None:
+    ada = await a_person(working_api, working.organization_id)
+    limit = await working.client.put(
+        "/api/organizations/settings", json={"max_concurrent_executions": 1}
+    )
+    assert limit.status_code == 200
+    execution, (review,) = await asked(working, reviewing(ada))
+    pausing = await working.flow(a_flow(task("pause", "wait", {"seconds": 3_600})))
+    other = await working.started(pausing["id"])
+    await other.until("running", "in_progress")
+
+    done = await ada.completes(review["id"], EXTRACTED)
+    assert done["signal_sent"] is False
+    assert (await execution.shown())["status"] != "completed"
+    await working.client.post(f"{other.path}/cancel")
+
+    assert (await execution.until(*CLOSED))["status"] == "completed"
+    (told,) = await reviews_of(working, execution)
+    assert told["signal_sent"] is True

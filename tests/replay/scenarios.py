@@ -27,6 +27,7 @@ from tests.support.engine import (
     pure,
     receiver,
     remote,
+    reviewer,
     wait,
 )
 from tests.support.eventually import eventually
@@ -305,6 +306,13 @@ SCENARIOS: Mapping[str, Scenario | Firing] = {
     "not_delivered": Scenario(a_flow(receiver("ask", timeout_seconds=0.2))),
     "delivery_cancelled": Scenario(
         a_flow(receiver("ask"), instant("after", "{{ask}}")), cancel_during="ask"
+    ),
+    "reviewed": Scenario(
+        a_flow(instant("data"), reviewer("review", "{{data}}"), instant("after", "{{review}}")),
+        delivers=("review",),
+    ),
+    "review_cancelled": Scenario(
+        a_flow(instant("data"), reviewer("review", "{{data}}")), cancel_during="review"
     ),
     "scheduled_start": Firing(),
     "secrets": Scenario(_with_secrets(), _NUMBERS),

@@ -48,6 +48,15 @@ def receiver(name: str, **parameters: JsonValue) -> Task:
     )
 
 
+def reviewer(name: str, value: JsonValue, **options: Any) -> Task:
+    """Return a task that waits until a person has looked at a value."""
+    parameters: dict[str, JsonValue] = {
+        "targets": [{"value": value, "is_editable": True}],
+        "assigned_users": ["6f4c1d9e-6c1c-4d0e-9b6f-3c1f0c8f7f10"],
+    }
+    return Task(name=name, executor="human_review", parameters=parameters, **options)
+
+
 def remote(name: str, task_queue: str, arguments: JsonValue = None, **options: Any) -> Task:
     """Return a task that somebody else's worker runs, as the activity of the task's name."""
     parameters: dict[str, JsonValue] = {
