@@ -16,6 +16,7 @@ from temporalio.worker import Worker
 from activities.interceptor import ProjectionInterceptor
 from activities.observation import ObservationInterceptor
 from activities.secrets import opened
+from composition.interactive import interactive_activities
 from composition.mail import receiving_mail
 from composition.records import promotion_of, record_activities
 from composition.task_activities import task_activities
@@ -43,6 +44,7 @@ from store.adoption import Adoption
 from store.open_executions import OpenExecutions
 from store.projection import Projection
 from workflows.flow_execution import FlowExecutionWorkflow
+from workflows.interactive_run import InteractiveRunWorkflow
 from workflows.iteration import IterationWorkflow
 from workflows.reconciliation import MovingReconciliationWorkflow, ReconciliationWorkflow
 from workflows.scheduled_start import MovingScheduledStartWorkflow, ScheduledStartWorkflow
@@ -52,12 +54,14 @@ WORKFLOWS: Sequence[type] = (
     IterationWorkflow,
     ReconciliationWorkflow,
     ScheduledStartWorkflow,
+    InteractiveRunWorkflow,
 )
 VERSIONED_WORKFLOWS: Sequence[type] = (
     FlowExecutionWorkflow,
     IterationWorkflow,
     MovingReconciliationWorkflow,
     MovingScheduledStartWorkflow,
+    InteractiveRunWorkflow,
 )
 
 MAX_CACHED_WORKFLOWS = 2_000
@@ -106,6 +110,7 @@ async def serve(
         activities = [
             *record_activities(settings, mongo, gateway, projection),
             *await stack.enter_async_context(task_activities(settings, mongo, spans)),
+            *await stack.enter_async_context(interactive_activities(settings, mongo, spans)),
             *more_activities,
         ]
         open_secrets = partial(opened, Vault.over(mongo.database, settings.keys()))

@@ -10,6 +10,7 @@ FLOW_EXECUTION = "FlowExecution"
 ITERATION = "Iteration"
 RECONCILIATION = "Reconciliation"
 SCHEDULED_START = "ScheduledStart"
+INTERACTIVE_RUN = "InteractiveRun"
 
 SETTLE_TASKS = "settle_tasks"
 SETTLE_EXECUTION = "settle_execution"
@@ -21,6 +22,8 @@ BEGIN_WAIT = "begin_wait"
 LOOK_FOR_DELIVERY = "look_for_delivery"
 NOTE_ALL_WAIT = "note_all_wait"
 NOTE_WOKEN = "note_woken"
+RECORD_TURN = "record_turn"
+CALL_SERVICE = "call_service"
 
 INTERNAL_ACTIVITIES = frozenset(
     {
@@ -34,6 +37,8 @@ INTERNAL_ACTIVITIES = frozenset(
         LOOK_FOR_DELIVERY,
         NOTE_ALL_WAIT,
         NOTE_WOKEN,
+        RECORD_TURN,
+        CALL_SERVICE,
     }
 )
 """Activities that are no task's: no flow may name one, on whatever task queue."""
@@ -41,6 +46,12 @@ INTERNAL_ACTIVITIES = frozenset(
 TASK_STATES = "task_states"
 
 DELIVERED = "delivered"  # signal: something came for a waiting task, look it up; repeatable
+USER_INPUT = "user_input"  # signal of a run: what the next turn is given
+STOP = "stop"  # signal of a run: end it as cancelled
+AWAIT_INPUT = "await_input"  # update of a run: answered when an input was dealt with
+TURN = "turn"  # query of a run: its latest turn
+EVENTS = "events"  # query of a run: events of its latest turn, by pages
+
 ADMITTED = "admitted"  # signal: a workflow that was woken may go on, ask again; repeatable
 
 INLINE = "perdure-inline"  # metadata of a payload that others read: neither moved nor encrypted
@@ -62,6 +73,11 @@ INTERACTIVE_WORKFLOW_ID = "InteractiveWorkflowId"
 def flow_workflow_id(flow_execution_id: str, generation: int) -> str:
     """Return the id of the Temporal workflow that runs one generation of a flow execution."""
     return f"flow-execution:{flow_execution_id}:{generation}"
+
+
+def run_workflow_id(run_id: str) -> str:
+    """Return the id of the Temporal workflow that is an interactive run."""
+    return f"workflow-run:{run_id}"
 
 
 def flow_schedule_id(flow_id: str, task_name: str) -> str:

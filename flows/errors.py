@@ -19,6 +19,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── TaskNotFoundError
     │   ├── TaskExecutionNotFoundError
     │   ├── TaskOutputNotFoundError
+    │   ├── InteractiveRunNotFoundError
     │   ├── OrganizationNotFoundError
     │   ├── CredentialNotFoundError
     │   ├── WorkerGroupNotFoundError
@@ -38,6 +39,8 @@ The category decides what a caller sees; the class says what happened::
     │   ├── FileStoredError               an upload URL serves once
     │   ├── IdempotencyConflictError      same key, other body
     │   ├── OtherDataStoredError          the task has been given other data
+    │   ├── InteractiveRunEndedError      no turn can follow
+    │   ├── TurnUnderWayError             another input came first
     │   ├── ExecutionEndedError           nothing will come of it any more
     │   ├── EventsExpiredError            what came after an event is not kept any more
     │   └── ExecutionSupersededError      a newer generation owns the execution
@@ -190,6 +193,10 @@ class TaskOutputNotFoundError(NotFoundError):
     """No task output has this id in the caller's organization."""
 
 
+class InteractiveRunNotFoundError(NotFoundError):
+    """No interactive run has this id in the caller's organization, or it belongs elsewhere."""
+
+
 class OrganizationNotFoundError(NotFoundError):
     """No organization has this id."""
 
@@ -268,6 +275,14 @@ class IdempotencyConflictError(ConflictError):
 
 class OtherDataStoredError(ConflictError):
     """Other data was submitted for the task before; the first stands."""
+
+
+class InteractiveRunEndedError(ConflictError):
+    """The interactive run is at its end; no turn can follow."""
+
+
+class TurnUnderWayError(ConflictError):
+    """Another input of the interactive run came first, and its turn is under way."""
 
 
 class ExecutionEndedError(ConflictError):

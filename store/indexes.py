@@ -60,6 +60,12 @@ VERSIONS_FAVOURITE = "favourites_by_number"
 FILES_BY_FLOW = "stored_by_flow_created"
 FILES_UNSWEPT = "unswept"
 WEBHOOK_DATA_BY_TASK = "unique_by_task"
+RUNS_BY_KEY = "unique_by_key"
+RUNS_BY_CREATED = "by_created"
+RUNS_BY_WORKFLOW = "by_workflow_created"
+RUNS_OPEN = "open_by_update"
+TURNS_BY_NUMBER = "unique_by_number"
+TURNS_BY_INPUT = "by_input"
 CHUNKS_IN_ORDER = "files_id_1_n_1"
 """The name that every GridFS driver gives this index."""
 
@@ -86,6 +92,21 @@ def _index(
 _TAGGED = {"tags": {"$exists": True}}
 
 INDEXES: dict[str, list[IndexModel]] = {
+    collections.INTERACTIVE_RUNS: [
+        _index(
+            RUNS_BY_KEY,
+            *("organization_id", "workflow_id", "input_id"),
+            only={"is_keyed": True},
+            unique=True,
+        ),
+        _index(RUNS_BY_CREATED, "organization_id", "-created_at", "-_id"),
+        _index(RUNS_BY_WORKFLOW, "organization_id", "workflow_id", "-created_at", "-_id"),
+        _index(RUNS_OPEN, "updated_at", only={"is_open": True}),
+    ],
+    collections.INTERACTIVE_TURNS: [
+        _index(TURNS_BY_NUMBER, "run_id", "turn_number", unique=True),
+        _index(TURNS_BY_INPUT, "run_id", "input_ids"),
+    ],
     collections.EXECUTIONS: [
         _index(
             EXECUTIONS_BY_CREATED,

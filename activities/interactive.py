@@ -1,0 +1,133 @@
+"""What interactive runs do to the outside: turns are written, services are called."""
+
+import base64
+from collections.abc import Awaitable, Callable, Mapping
+
+import httpx
+from temporalio import activity
+
+from activities.exchange import Answer, exchange
+from activities.heartbeats import heartbeats
+from activities.redaction import Redactor
+from activities.web_requests import encoded, request_headers, web_request
+from contracts.names import CALL_SERVICE, RECORD_TURN
+from contracts.runs import RecordTurnCall, RecordTurnReply, RunHttpCall
+from dialogs.effects import HttpCall, HttpReply
+from flows.errors import (
+    CredentialNotFoundError,
+    EncryptionKeyMissingError,
+    SealBrokenError,
+    TaskFailedError,
+)
+from operations.vault import Vault
+from store.interactive_runs import RunRepository
+
+MAX_RESPONSE_BYTES = 1024 * 1024
+"""What a run remembers it carries from history to history."""
+
+OpenSecrets = Callable[[str, Mapping[str, str]], Awaitable[Mapping[str, str]]]
+"""From an organization and the names of its secrets by mark to their values by mark."""
+
+
+class RunRecordActivities:
+    """Writes turns; every call may be repeated."""
+
+    def __init__(self, runs: RunRepository) -> None:
+        """Borrow the repository."""
+        self._runs = runs
+
+    @activity.defn(name=RECORD_TURN)
+    async def record_turn(self, call: RecordTurnCall) -> RecordTurnReply:
+        """Write a turn, and where its run stands."""
+        await self._runs.record_turn(call)
+        return RecordTurnReply()
+
+
+class RunServiceActivities:
+    """Calls outside services on behalf of nodes."""
+
+    def __init__(self, client: httpx.AsyncClient, open_secrets: OpenSecrets) -> None:
+        """Borrow a client that refuses private networks; whoever made it closes it."""
+        self._client = client
+        self._open_secrets = open_secrets
+
+    @activity.defn(name=CALL_SERVICE)
+    async def call_service(self, call: RunHttpCall) -> HttpReply:
+        """Send a node's request once; whatever goes wrong is a reply, and the run goes on.
+
+        Every attempt carries the same ``Idempotency-Key``.
+        """
+        wanted = call.call
+        async with heartbeats():
+            secrets: Mapping[str, str] = {}
+            try:
+                secrets = await self._open_secrets(call.organization_id, wanted.secrets)
+                answer = await exchange(
+                    self._client,
+                    _request(self._client, call, secrets),
+                    seconds=wanted.timeout_seconds,
+                    max_bytes=MAX_RESPONSE_BYTES,
+                )
+            except TaskFailedError as error:
+                return HttpReply(error=Redactor(secrets.values()).message(error.message))
+        # What a service repeats of a secret must not become a variable of the run.
+        redactor = Redactor(secrets.values())
+        return HttpReply(status_code=answer.status_code, body=redactor.text(_body(wanted, answer)))
+
+
+async def opened_marks(
+    vault: Vault, organization_id: str, names: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the values of an organization's secrets by the marks that stand for them.
+
+    Raises:
+        TaskFailedError: ``UnknownCredential`` and ``SecretUnreadable``, both final.
+        StoreUnavailableError: The store does not answer.
+    """
+    if not names:
+        return {}
+    try:
+        texts = await vault.open(organization_id, "", set(names.values()))
+    except CredentialNotFoundError as error:
+        raise TaskFailedError(error.message, type="UnknownCredential") from None
+    except (EncryptionKeyMissingError, SealBrokenError) as error:
+        raise TaskFailedError(error.message, type="SecretUnreadable") from None
+    return {mark: texts[name] for mark, name in names.items()}
+
+
+def _request(
+    client: httpx.AsyncClient, call: RunHttpCall, secrets: Mapping[str, str]
+) -> httpx.Request:
+    """Build the request, with secrets in the places of their marks."""
+    wanted = call.call
+
+    def opened(text: str) -> str:
+        for mark, value in secrets.items():
+            text = text.replace(mark, value)
+        return text
+
+    headers = request_headers({name: opened(value) for name, value in wanted.headers.items()})
+    headers.setdefault("idempotency-key", call.effect_key)
+    content: bytes | None = None
+    if wanted.form is not None:
+        form = {name: (None, opened(value)) for name, value in wanted.form.items()}
+        made = httpx.Request("POST", "http://form", files=form)
+        content, headers["content-type"] = made.read(), made.headers["content-type"]
+    elif wanted.body is not None:
+        content = encoded(opened(wanted.body))
+        if wanted.content_type is not None:
+            headers.setdefault("content-type", wanted.content_type)
+    query = [(name, opened(value)) for name, value in wanted.query]
+    return web_request(
+        client, wanted.method, opened(wanted.url), headers=headers, content=content, query=query
+    )
+
+
+def _body(wanted: HttpCall, answer: Answer) -> str:
+    """Return the body as text, or in Base64 where the node wants bytes."""
+    if wanted.is_binary:
+        return base64.b64encode(answer.content).decode("ascii")
+    try:
+        return answer.content.decode(answer.encoding or "utf-8-sig", errors="replace")
+    except LookupError:
+        return answer.content.decode(errors="replace")

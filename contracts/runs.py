@@ -1,0 +1,170 @@
+"""What crosses a process boundary about interactive runs.
+
+Stored histories hold these: fields are only added, with defaults.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import Field, JsonValue
+
+from contracts.messages import Message
+from dialogs.effects import HttpCall
+from dialogs.model import Graph
+from dialogs.state import Fixed, RunInput, RunState, RunStatus
+
+JsonObject = dict[str, JsonValue]
+
+
+class TurnGiven(Message):
+    """Signal ``user_input``: what somebody hands to the next turn of a run.
+
+    Attributes:
+        input_id: Unique in the run; handing the same in again changes nothing.
+        expected_turn: Number of the turn that it is meant to become. If it cannot, it is refused.
+            Without one it becomes whatever turn is next.
+    """
+
+    input_id: str
+    expected_turn: int | None = None
+    run_input: RunInput = Field(default_factory=RunInput)
+
+
+class StopAsked(Message):
+    """Signal ``stop``: end the run as cancelled, in the middle of a turn if need be."""
+
+    input_id: str
+
+
+class AwaitInput(Message):
+    """Update ``await_input``: answer when this input, or stop, has been dealt with."""
+
+    input_id: str
+
+
+class AnswerKind(StrEnum):
+    """What became of an input.
+
+    ``TURN``: a turn that has ended. ``RUNNING``: a turn that goes on. ``CONFLICT``: refused, and
+    not remembered. ``MOVED``: the run continues in a fresh history, ask there. ``UNKNOWN``: nobody
+    handed it in. ``ENDED``: the run had ended before.
+    """
+
+    TURN = "turn"
+    RUNNING = "running"
+    CONFLICT = "conflict"
+    MOVED = "moved"
+    UNKNOWN = "unknown"
+    ENDED = "ended"
+
+
+class TurnView(Message):
+    """A turn as callers are told it.
+
+    Attributes:
+        events: Everything told in it; None where that is too much for a message, and is read from
+            the run's document.
+        hint: The event that says what is waited for; None unless the run waits.
+    """
+
+    turn_number: int = 0
+    status: RunStatus = RunStatus.NOT_STARTED
+    events: list[JsonObject] | None = None
+    error: str | None = None
+    hint: JsonObject | None = None
+
+
+class Answer(Message):
+    """Result of ``await_input``, and of the query ``turn``."""
+
+    kind: AnswerKind
+    turn: TurnView | None = None
+
+
+class EventsAsked(Message):
+    """Query ``events``: those of the turn under way or the last one, from a position on."""
+
+    after: int = 0
+
+
+class EventsPage(Message):
+    """Events of one turn, as many as a small message holds.
+
+    Attributes:
+        next: Where the next page begins.
+        is_whole: Whether the turn has ended and this page holds its last event.
+    """
+
+    turn_number: int
+    events: list[JsonObject]
+    next: int
+    is_whole: bool
+
+
+class InteractiveRunStart(Message):
+    """All that a run needs, at its beginning and whenever it continues in a fresh history.
+
+    Attributes:
+        graph: Resolved: an edit of the workflow never reaches a run.
+        queued: Inputs that no turn took yet; at the beginning the first one.
+        answered: Turn that an input led to, by input id, of the latest ones.
+        last: The latest turn.
+        turns_a_history: How many turns one history holds; Temporal's own limits come first.
+    """
+
+    organization_id: str
+    workflow_id: str
+    workflow_name: str = ""
+    version_number: int
+    run_id: str
+    graph: Graph
+    fixed: Fixed = Field(default_factory=Fixed)
+    queued: list[TurnGiven] = Field(default_factory=list)
+    state: RunState | None = None
+    answered: dict[str, int] = Field(default_factory=dict)
+    last: TurnView | None = None
+    turns_a_history: int = 200
+
+
+class InteractiveRunResult(Message):
+    """How a run ended."""
+
+    status: RunStatus
+    turn_number: int
+    error: str | None = None
+
+
+class RecordTurnCall(Message):
+    """Write a turn, and where the run stands after it. Repeatable.
+
+    Attributes:
+        input_ids: What led to the turn; empty for an end that no turn brought.
+        pair: What the run's record keeps of the turn; None for an end that no turn brought.
+    """
+
+    organization_id: str
+    run_id: str
+    turn: TurnView
+    input_ids: list[str] = Field(default_factory=list)
+    pair: JsonObject | None = None
+    termination_source: str | None = None
+    usage: JsonObject = Field(default_factory=dict)
+    latency: JsonObject = Field(default_factory=dict)
+    at: datetime
+
+
+class RecordTurnReply(Message):
+    """Nothing to say: it is written."""
+
+
+class RunHttpCall(Message):
+    """Send the request of a node.
+
+    Attributes:
+        effect_key: Same on every attempt; sent as ``Idempotency-Key`` unless the author says else.
+    """
+
+    organization_id: str
+    run_id: str
+    effect_key: str
+    call: HttpCall

@@ -1,0 +1,276 @@
+"""Use cases of interactive runs: turns, stop, reading, deleting."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+from uuid import uuid4
+
+from pydantic import JsonValue
+
+from contracts.runs import (
+    Answer,
+    AnswerKind,
+    InteractiveRunStart,
+    StopAsked,
+    TurnGiven,
+    TurnView,
+)
+from dialogs.model import Graph
+from dialogs.state import Fixed, RunInput, RunStatus
+from dialogs.turns import start_node
+from flows.errors import (
+    InteractiveRunEndedError,
+    InteractiveRunNotFoundError,
+    InvalidError,
+    TemporalUnavailableError,
+    TurnUnderWayError,
+)
+from operations.caller import Caller
+from runtime.run_gateway import RunGateway
+from store.clock import now
+from store.interactive_runs import RunQuery, RunRecord, RunRepository, new_run_id
+
+TURNS_A_HISTORY = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """A version of a workflow as a run takes it: whatever changes later, it does not."""
+
+    workflow_id: str
+    name: str
+    version_number: int
+    version_name: str | None
+    graph: Graph
+    fixed: Fixed
+
+
+class Workflows(Protocol):
+    """Where workflows are found."""
+
+    async def resolved(
+        self, caller: Caller, workflow_id: str, version_number: int | None
+    ) -> Resolved:
+        """Return a version of a workflow, the active one unless given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A turn as a caller is told it."""
+
+    run_id: str
+    view: TurnView
+
+
+class InteractiveRuns:
+    """What callers may do with interactive runs.
+
+    A turn that outlasts its caller goes on; the same input handed in again finds it.
+    """
+
+    def __init__(
+        self,
+        workflows: Workflows,
+        runs: RunRepository,
+        gateway: RunGateway,
+        *,
+        turns_a_history: int = TURNS_A_HISTORY,
+    ) -> None:
+        """Borrow everything."""
+        self._turns_a_history = turns_a_history
+        self._workflows = workflows
+        self._runs = runs
+        self._gateway = gateway
+
+    async def execute(
+        self,
+        caller: Caller,
+        workflow_id: str,
+        given: RunInput,
+        *,
+        run_id: str | None = None,
+        version_number: int | None = None,
+        key: str | None = None,
+    ) -> Turn:
+        """Run one turn: the first of a new run, or the next of one that waits; or stop the run.
+
+        Args:
+            run_id: The run to continue; without one a run begins.
+            version_number: Of a run that begins; the active one unless given.
+            key: Chosen by the caller: the same key leads to the same turn.
+
+        Raises:
+            NotFoundError: No such workflow, version or run.
+            InvalidError: The graph has no start node; or only a run could be told that.
+            InteractiveRunEndedError: The run is at its end.
+            TurnUnderWayError: Another input came first.
+            RateLimitedError: Too many wait for this run.
+            UnavailableError: The store or Temporal does not answer; hand it in again.
+        """
+        input_id = key or _id_of_messages(given) or str(uuid4())
+        if run_id is None:
+            return await self._begin(
+                caller, workflow_id, given, version_number, input_id, is_keyed=key is not None
+            )
+        record = await self._of_workflow(caller, workflow_id, run_id)
+        if given.command == "stop":
+            return await self._stop(record, input_id)
+        return await self._continue(record, given, input_id)
+
+    async def get(self, caller: Caller, run_id: str) -> tuple[RunRecord, Sequence[JsonValue]]:
+        """Return a run, with what it started with, and what is kept of its turns.
+
+        Raises:
+            InteractiveRunNotFoundError: No such run.
+        """
+        record = await self._runs.with_start(caller.organization_id, run_id)
+        return record, await self._runs.pairs(caller.organization_id, run_id)
+
+    async def list(self, caller: Caller, query: RunQuery) -> tuple[list[RunRecord], int]:
+        """Return a page of runs, newest first, and how many there are."""
+        return await self._runs.list(caller.organization_id, query)
+
+    async def delete(self, caller: Caller, run_id: str) -> None:
+        """End a run if it has not ended, and delete it with its turns.
+
+        Raises:
+            InteractiveRunNotFoundError: No such run.
+        """
+        record = await self._runs.get(caller.organization_id, run_id)
+        if not record.status.is_terminal:
+            await self._gateway.stop(run_id, StopAsked(input_id=str(uuid4())))
+        if not await self._runs.delete(caller.organization_id, run_id):
+            raise InteractiveRunNotFoundError("no such run", run_id=run_id)
+
+    async def _begin(
+        self,
+        caller: Caller,
+        workflow_id: str,
+        given: RunInput,
+        version_number: int | None,
+        input_id: str,
+        *,
+        is_keyed: bool,
+    ) -> Turn:
+        """Record a run, start it, and wait for its first turn.
+
+        The record comes first: a process that dies in between leaves a run that the same key, or
+        the reconciler, starts.
+        """
+        if given.command == "stop":
+            raise InvalidError("which run is to be stopped? run_id is missing")
+        workflow = await self._workflows.resolved(caller, workflow_id, version_number)
+        if start_node(workflow.graph) is None:
+            raise InvalidError("the graph has no start node")
+        start = InteractiveRunStart(
+            organization_id=caller.organization_id,
+            workflow_id=workflow_id,
+            workflow_name=workflow.name,
+            version_number=workflow.version_number,
+            run_id=new_run_id(),
+            graph=workflow.graph,
+            fixed=workflow.fixed,
+            queued=[TurnGiven(input_id=input_id, run_input=given)],
+            turns_a_history=self._turns_a_history,
+        )
+        record = await self._runs.create(_record(caller, workflow, start, given, is_keyed=is_keyed))
+        return await self._started(record)
+
+    async def _started(self, record: RunRecord) -> Turn:
+        if record.start is None:
+            raise TypeError("a run without its start message")
+        answer = await self._gateway.begin(record.start)
+        return await self._told(record, record.input_id, answer)
+
+    async def _continue(self, record: RunRecord, given: RunInput, input_id: str) -> Turn:
+        earlier = await self._runs.turn_of(record.organization_id, record.id, input_id)
+        if earlier is not None:
+            return Turn(record.id, earlier)
+        if record.status.is_terminal:
+            raise InteractiveRunEndedError(f"the run is {record.status}", status=record.status)
+        if record.status is RunStatus.NOT_STARTED:
+            record = await self._runs.with_start(record.organization_id, record.id)
+            await self._started(record)
+            record = await self._runs.get(record.organization_id, record.id)
+        turn = TurnGiven(input_id=input_id, expected_turn=record.turn_number + 1, run_input=given)
+        return await self._told(record, input_id, await self._gateway.post(record.id, turn))
+
+    async def _stop(self, record: RunRecord, input_id: str) -> Turn:
+        if input_id in record.ended_by:
+            return Turn(record.id, _cancelled(record))
+        if record.status.is_terminal:
+            raise InteractiveRunEndedError(f"the run is {record.status}", status=record.status)
+        answer = await self._gateway.stop(record.id, StopAsked(input_id=input_id))
+        return await self._told(record, input_id, answer)
+
+    async def _told(self, record: RunRecord, input_id: str, answer: Answer | None) -> Turn:
+        """Return what an input led to, from the run's answer or, where it has none, its record."""
+        kind = AnswerKind.ENDED if answer is None else answer.kind
+        if answer is not None and answer.turn is not None and answer.turn.events is not None:
+            return Turn(record.id, answer.turn)
+        if kind in (AnswerKind.TURN, AnswerKind.ENDED):
+            return Turn(record.id, await self._recorded(record, input_id))
+        if kind is AnswerKind.RUNNING:
+            return Turn(
+                record.id,
+                TurnView(turn_number=record.turn_number + 1, status=RunStatus.RUNNING, events=[]),
+            )
+        if kind is AnswerKind.CONFLICT:
+            raise TurnUnderWayError("another turn of this run is under way, or came first")
+        raise TemporalUnavailableError("the run did not take the input")
+
+    async def _recorded(self, record: RunRecord, input_id: str) -> TurnView:
+        """Return what the store knows of an input, once its run has nothing more to say."""
+        found = await self._runs.turn_of(record.organization_id, record.id, input_id)
+        if found is not None:
+            return found
+        current = await self._runs.get(record.organization_id, record.id)
+        if input_id in current.ended_by:
+            return _cancelled(current)
+        if current.status.is_terminal:
+            raise InteractiveRunEndedError(f"the run is {current.status}", status=current.status)
+        raise TemporalUnavailableError("the run has not said how it ended")
+
+    async def _of_workflow(self, caller: Caller, workflow_id: str, run_id: str) -> RunRecord:
+        """Return a run; one of another workflow looks absent."""
+        record = await self._runs.get(caller.organization_id, run_id)
+        if record.workflow_id != workflow_id:
+            raise InteractiveRunNotFoundError("no such run", run_id=run_id)
+        return record
+
+
+def _id_of_messages(given: RunInput) -> str | None:
+    """Return the ids of what was said as one; None unless every message has one."""
+    ids = [message.id for message in given.messages]
+    return ",".join(each for each in ids if each) if ids and all(ids) else None
+
+
+def _cancelled(record: RunRecord) -> TurnView:
+    return TurnView(turn_number=record.turn_number, status=record.status, events=[])
+
+
+def _record(
+    caller: Caller,
+    workflow: Resolved,
+    start: InteractiveRunStart,
+    given: RunInput,
+    *,
+    is_keyed: bool,
+) -> RunRecord:
+    at = now()
+    return RunRecord(
+        id=start.run_id,
+        organization_id=start.organization_id,
+        workflow_id=start.workflow_id,
+        version_number=start.version_number,
+        version_name=workflow.version_name,
+        status=RunStatus.NOT_STARTED,
+        turn_number=0,
+        input_id=start.queued[0].input_id,
+        is_keyed=is_keyed,
+        run_by=given.run_by,
+        created_by=caller.user_id,
+        created_at=at,
+        updated_at=at,
+        start=start,
+    )

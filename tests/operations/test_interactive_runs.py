@@ -1,0 +1,207 @@
+"""Turns of interactive runs, from the use case to the record, on real servers."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from motor.motor_asyncio import AsyncIOMotorDatabase
+from temporalio.client import Client
+
+from dialogs.state import RunInput, RunStatus
+from flows.errors import InteractiveRunEndedError, InteractiveRunNotFoundError, TurnUnderWayError
+from store.interactive_runs import RunQuery
+from tests.support.eventually import eventually
+from tests.support.interactive import (
+    DESK,
+    TURNS_A_HISTORY,
+    Desk,
+    a_call_graph,
+    a_desk_on,
+    said,
+    spoken,
+)
+from tests.support.receiver import receiving
+
+
+@pytest.fixture
+async def desk(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
+) -> AsyncIterator[Desk]:
+    desk = await a_desk_on(database, temporal_client, task_queue)
+    async with desk.worker():
+        yield desk
+
+
+async def test_a_run_waits_answers_and_ends(desk: Desk) -> None:
+    customer = RunInput(dynamic_variables={"customer": "Ada"})
+
+    first = await desk.runs.execute(desk.caller, DESK, customer)
+    second = await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=first.run_id)
+    last = await desk.runs.execute(
+        desk.caller, DESK, said("bye", runtime_variables={"choice": "finish"}), run_id=first.run_id
+    )
+
+    assert (first.view.status, first.view.turn_number) == (RunStatus.WAITING, 1)
+    assert first.view.hint is not None
+    assert spoken(second.view) == ["(noted)"]
+    assert (last.view.status, last.view.turn_number) == (RunStatus.COMPLETED, 3)
+    assert spoken(last.view) == ["(noted)", "Bye Ada"]
+    record, pairs = await desk.runs.get(desk.caller, first.run_id)
+    assert (record.status, record.turn_number, len(pairs)) == (RunStatus.COMPLETED, 3, 3)
+
+
+async def test_the_same_input_leads_to_the_same_turn(desk: Desk) -> None:
+    key, other = str(uuid4()), str(uuid4())
+
+    first = await desk.runs.execute(desk.caller, DESK, RunInput(), key=key)
+    again = await desk.runs.execute(desk.caller, DESK, RunInput(), key=key)
+    second = await desk.runs.execute(
+        desk.caller, DESK, said("hello"), run_id=first.run_id, key=other
+    )
+    repeated = await desk.runs.execute(
+        desk.caller, DESK, said("hello"), run_id=first.run_id, key=other
+    )
+
+    assert again == first
+    assert repeated.view == second.view
+    assert (await desk.repository.get(desk.caller.organization_id, first.run_id)).turn_number == 2
+
+
+async def test_of_two_turns_at_once_one_wins_and_the_other_is_told(desk: Desk) -> None:
+    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+
+    both = await asyncio.gather(
+        *(
+            desk.runs.execute(desk.caller, DESK, said(text), run_id=first.run_id)
+            for text in ("one", "two")
+        ),
+        return_exceptions=True,
+    )
+
+    refused = [each for each in both if isinstance(each, TurnUnderWayError)]
+    assert len(refused) == 1
+    record = await desk.repository.get(desk.caller.organization_id, first.run_id)
+    assert (record.status, record.turn_number) == (RunStatus.WAITING, 2)
+
+
+async def test_a_run_that_waits_is_stopped_once(desk: Desk) -> None:
+    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+    stop, key = RunInput(command="stop"), str(uuid4())
+
+    stopped = await desk.runs.execute(desk.caller, DESK, stop, run_id=first.run_id, key=key)
+    again = await desk.runs.execute(desk.caller, DESK, stop, run_id=first.run_id, key=key)
+
+    assert (stopped.view.status, stopped.view.turn_number) == (RunStatus.CANCELLED, 1)
+    assert again == stopped
+    _, pairs = await desk.runs.get(desk.caller, first.run_id)
+    assert len(pairs) == 1
+    with pytest.raises(InteractiveRunEndedError):
+        await desk.runs.execute(desk.caller, DESK, said("more"), run_id=first.run_id)
+    with pytest.raises(InteractiveRunEndedError):
+        await desk.runs.execute(desk.caller, DESK, stop, run_id=first.run_id)
+
+
+async def test_a_run_of_another_workflow_or_organization_looks_absent(desk: Desk) -> None:
+    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+    elsewhere = "0" * 24
+
+    with pytest.raises(InteractiveRunNotFoundError):
+        await desk.runs.execute(desk.caller, elsewhere, said("hello"), run_id=first.run_id)
+    with pytest.raises(InteractiveRunNotFoundError):
+        await desk.repository.get(str(uuid4()), first.run_id)
+
+
+async def test_a_run_goes_on_in_fresh_histories_without_a_seam(
+    desk: Desk, temporal_client: Client
+) -> None:
+    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+    key = str(uuid4())
+    for number in range(2, 3 * TURNS_A_HISTORY):
+        turn = await desk.runs.execute(
+            desk.caller, DESK, said("hello"), run_id=first.run_id, key=f"{key}:{number}"
+        )
+        assert (turn.view.turn_number, spoken(turn.view)) == (number, ["(noted)"])
+    early = await desk.runs.execute(
+        desk.caller, DESK, said("hello"), run_id=first.run_id, key=f"{key}:2"
+    )
+
+    assert early.view.turn_number == 2
+    assert await histories_of(temporal_client, first.run_id) == 3
+
+
+async def test_inputs_of_plain_clients_become_turns_in_their_order(
+    desk: Desk, temporal_client: Client
+) -> None:
+    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+    handle = temporal_client.get_workflow_handle(f"workflow-run:{first.run_id}")
+    ids = [f"input {number}" for number in range(2 * TURNS_A_HISTORY)]
+
+    for input_id in ids:
+        given = {"input_id": input_id, "run_input": said(input_id).model_dump(mode="json")}
+        await handle.signal("user_input", given)
+        await handle.signal("user_input", given)
+
+    async def all_taken() -> bool:
+        record = await desk.repository.get(desk.caller.organization_id, first.run_id)
+        return record.turn_number == 1 + len(ids)
+
+    await eventually(all_taken, 30, saying="a turn for each input")
+    _, pairs = await desk.runs.get(desk.caller, first.run_id)
+    assert [heard(pair) for pair in pairs[1:]] == [[input_id] for input_id in ids]
+
+
+async def test_a_stop_reaches_a_turn_that_is_under_way(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
+) -> None:
+    async with receiving() as receiver:
+        gate = receiver.gate("/call")
+        graph = a_call_graph(f"{receiver.url}/call")
+        desk = await a_desk_on(database, temporal_client, task_queue, graph)
+        async with desk.worker():
+            key = str(uuid4())
+            turn = asyncio.create_task(desk.runs.execute(desk.caller, DESK, RunInput(), key=key))
+            await eventually(lambda: receiver.arrived("/call"), 20, saying="the call begins")
+            [record], _ = await desk.runs.list(desk.caller, RunQuery())
+
+            stopped = await desk.runs.execute(
+                desk.caller, DESK, RunInput(command="stop"), run_id=record.id
+            )
+
+            assert stopped.view.status is RunStatus.CANCELLED
+            assert (await turn).view.status is RunStatus.CANCELLED
+            gate.set()
+    _, pairs = await desk.runs.get(desk.caller, record.id)
+    assert len(pairs) == 1
+
+
+async def test_a_turn_is_the_same_when_each_workflow_task_replays_it(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
+) -> None:
+    async with receiving() as receiver:
+        graph = a_call_graph(f"{receiver.url}/call")
+        desk = await a_desk_on(database, temporal_client, task_queue, graph)
+        customer = RunInput(dynamic_variables={"customer": "Ada"})
+        turn = asyncio.create_task(desk.runs.execute(desk.caller, DESK, customer))
+        async with desk.worker(max_cached_workflows=0):
+            answer = await turn
+
+    assert answer.view.status is RunStatus.COMPLETED
+    assert spoken(answer.view) == ["status 200"]
+    assert receiver.keys["/call"] == [f"{answer.run_id}/1/node_call/1"]
+
+
+async def histories_of(client: Client, run_id: str) -> int:
+    query = f'WorkflowId = "workflow-run:{run_id}"'
+
+    async def count() -> int:
+        return len([each async for each in client.list_workflows(query)])
+
+    return await count()
+
+
+def heard(pair: Any) -> list[str]:
+    """Return what a person said in a turn."""
+    inputs = pair["run_input"]["thread_to_node_inputs"]["0"]["node_run_inputs"]
+    return [message["content"] for each in inputs for message in each["messages"]]
