@@ -130,17 +130,25 @@ class Reviews:
         return await self._reviews.list(caller.organization_id, await self._reviewer(caller), query)
 
     async def of_execution(self, caller: Caller, flow_execution_id: str) -> Sequence[Review]:
-        """Return all reviews of an execution, oldest first, whoever is asked."""
-        return await self._reviews.of_execution(caller.organization_id, flow_execution_id)
+        """Return all reviews of an execution, oldest first, whoever is asked.
+
+        Somebody who is not invited to the flow gets only those that they are asked for.
+        """
+        found = await self._reviews.of_execution(caller.organization_id, flow_execution_id)
+        return [review for review in found if await self._is_shown(caller, review)]
 
     async def get(self, caller: Caller, review_id: str) -> Review:
         """Return one review."""
-        return await self._reviews.get(caller.organization_id, review_id)
+        review = await self._reviews.get(caller.organization_id, review_id)
+        if not await self._is_shown(caller, review):
+            raise HumanReviewNotFoundError("no such review", task_id=review_id)
+        return review
 
     async def assignments(
         self, caller: Caller, review_id: str, *, with_people: bool
     ) -> tuple[Sequence[Assignment], Mapping[str, Person]]:
         """Return who is asked, and, if asked for, what is known of these people by id."""
+        await self.get(caller, review_id)
         found = await self._reviews.assignments(caller.organization_id, review_id)
         ids = {each.user_id for each in found if each.user_id is not None}
         people = await self._people.named(caller.organization_id, ids if with_people else ())
@@ -203,6 +211,17 @@ class Reviews:
         if await self._wakes.wake(execution_id, task_name, idx):
             return True
         return idx == 0 and await self._wakes.wake(execution_id, task_name)
+
+    async def _is_shown(self, caller: Caller, review: Review) -> bool:
+        """Return whether the caller sees the flow, or is asked for the review."""
+        if caller.sees(review.flow_id):
+            return True
+        reviewer = await self._reviewer(caller)
+        asked = await self._reviews.assignments(caller.organization_id, review.id)
+        return any(
+            each.user_id == reviewer.user_id or each.worker_group_id in reviewer.group_ids
+            for each in asked
+        )
 
     async def _asked(self, caller: Caller, review_id: str) -> Reviewer:
         """Return the caller as a reviewer.

@@ -101,7 +101,13 @@ async def test_only_who_is_asked_acts_and_foreigners_see_nothing(
     assert (await eve.does("start", review["id"])).status_code == 404
     assert (await eve.does("complete", review["id"], decision(INPUT))).status_code == 404
     assert (await platform.client.post(f"{REVIEWS}/{review['id']}/start")).status_code == 404
-    assert (await eve.client.get(f"{REVIEWS}/{review['id']}")).status_code == 200
+    member = await a_person(api, platform.organization_id, role="app_user")
+    by_execution = {"flow_execution_id": str(review["flow_execution_id"])}
+    for person, expected in ((ada, 200), (member, 200), (eve, 404)):
+        for path in (f"{REVIEWS}/{review['id']}", f"{REVIEWS}/{review['id']}/assignments"):
+            assert (await person.client.get(path)).status_code == expected
+        listed = await person.client.get(f"{REVIEWS}/by-execution", params=by_execution)
+        assert (listed.status_code, len(listed.json())) == (200, int(expected == 200))
     assert (await stranger.client.get(f"{REVIEWS}/{review['id']}")).status_code == 404
     assert (await stranger.client.get(f"{REVIEWS}/{review['id']}/assignments")).status_code == 404
     assert (await ada.does("start", "no-uuid")).status_code == 404
