@@ -60,52 +60,39 @@ The category decides what a caller sees; the class says what happened::
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 
 from pydantic import JsonValue
 
+from flows.error_categories import (
+    ConflictError,
+    EngineError,
+    Fault,
+    ForbiddenError,
+    InvalidError,
+    NotFoundError,
+    RateLimitedError,
+    SlowRequestError,
+    TooLargeError,
+    UnauthenticatedError,
+    UnavailableError,
+    UnprocessableError,
+)
 
-class EngineError(Exception):
-    """Base of the tree: a plain message, a stable machine code and JSON-ready facts."""
-
-    code = "internal_error"
-    retryable = False
-
-    def __init__(self, message: str, **facts: JsonValue) -> None:
-        """Keep the message and the facts that go into the error's details."""
-        super().__init__(message)
-        self.message = message
-        self.facts: dict[str, JsonValue] = facts
-
-
-class InvalidError(EngineError):
-    """Well-formed, but it means nothing sensible."""
-
-    code = "bad_request"
-
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """One thing that is wrong with a definition or an input.
-
-    Attributes:
-        location: Path from the normalised definition's root, e.g. ``("tasks", 1, "name")``.
-        reason: What is wrong, in a sentence without a full stop.
-        type: Stable kind, e.g. ``unknown_executor``.
-        rejects: Whether a definition with this fault is refused rather than kept as a draft.
-    """
-
-    location: tuple[str | int, ...]
-    reason: str
-    type: str
-    rejects: bool = True
-    input: JsonValue = None
-
-    def __str__(self) -> str:
-        """Return ``dotted.location: reason``."""
-        dotted = ".".join(str(part) for part in self.location)
-        return f"{dotted}: {self.reason}" if dotted else self.reason
+__all__ = [
+    "ConflictError",
+    "EngineError",
+    "Fault",
+    "ForbiddenError",
+    "InvalidError",
+    "NotFoundError",
+    "RateLimitedError",
+    "SlowRequestError",
+    "TooLargeError",
+    "UnauthenticatedError",
+    "UnavailableError",
+    "UnprocessableError",
+]
 
 
 class InvalidDefinitionError(InvalidError):
@@ -141,32 +128,14 @@ class EncryptionKeyMissingError(InvalidError):
     """A secret cannot be sealed or opened: the key for it is not configured."""
 
 
-class UnauthenticatedError(EngineError):
-    """No credential, or one that does not hold."""
-
-    code = "unauthorized"
-
-
 class UserInfoNotFoundError(UnauthenticatedError):
     """The token is genuine, but there is no usable person behind it."""
 
     code = "user_info_not_found"
 
 
-class ForbiddenError(EngineError):
-    """The credential holds, but not for this."""
-
-    code = "forbidden"
-
-
 class FileUrlRefusedError(ForbiddenError):
     """The signature of a file's URL does not hold, or no longer."""
-
-
-class NotFoundError(EngineError):
-    """Nothing here by that id, as far as the caller may know."""
-
-    code = "not_found"
 
 
 class FlowNotFoundError(NotFoundError):
@@ -229,20 +198,8 @@ class StoredFileNotFoundError(NotFoundError):
     """No file has this key in the caller's organization."""
 
 
-class SlowRequestError(EngineError):
-    """The body of a request does not come, or too slowly."""
-
-    code = "bad_request"
-
-
 class SlowReaderError(SlowRequestError):
     """Whoever follows events does not read them, or too slowly."""
-
-
-class ConflictError(EngineError):
-    """The request clashes with what is already there."""
-
-    code = "conflict"
 
 
 class DuplicateFlowNameError(ConflictError):
@@ -301,18 +258,6 @@ class RunNotKnownError(ExecutionSupersededError):
     """The write comes from another Temporal run than the one that the execution knows."""
 
 
-class TooLargeError(EngineError):
-    """More bytes, tasks or levels than are accepted."""
-
-    code = "payload_too_large"
-
-
-class UnprocessableError(EngineError):
-    """The shape is wrong."""
-
-    code = "validation_error"
-
-
 class WebhookDataRefusedError(UnprocessableError):
     """Submitted data does not fit the task's fields; ``faults`` says where."""
 
@@ -352,44 +297,8 @@ class TaskFailedError(UnprocessableError):
         self.retry_after = retry_after
 
 
-class RateLimitedError(EngineError):
-    """Too much at once; try again after ``retry_after``."""
-
-    code = "rate_limited"
-    retryable = True
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: timedelta = timedelta(seconds=1),
-        **facts: JsonValue,
-    ) -> None:
-        """Say when another try makes sense."""
-        super().__init__(message, **facts)
-        self.retry_after = retry_after
-
-
 class TooManyStreamsError(RateLimitedError):
     """As many streams of events are open as may be."""
-
-
-class UnavailableError(EngineError):
-    """Something that we need does not answer; try again after ``retry_after``."""
-
-    code = "unavailable"
-    retryable = True
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        retry_after: timedelta = timedelta(seconds=2),
-        **facts: JsonValue,
-    ) -> None:
-        """Say when another try makes sense."""
-        super().__init__(message, **facts)
-        self.retry_after = retry_after
 
 
 class StoreUnavailableError(UnavailableError):

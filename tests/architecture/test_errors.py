@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import flows.error_categories
 import flows.errors
 from flows.errors import EngineError
 
@@ -18,7 +19,8 @@ def classes(base: type[EngineError] = EngineError) -> Iterator[type[EngineError]
         yield from classes(child)
 
 
-OURS = [each for each in classes() if each.__module__ == flows.errors.__name__]
+MODULES = {flows.errors.__name__, flows.error_categories.__name__}
+OURS = [each for each in classes() if each.__module__ in MODULES]
 
 
 @pytest.mark.parametrize("error", OURS, ids=lambda error: error.__name__)
