@@ -173,7 +173,7 @@ def _decides_output(change: Change) -> bool:
     fields = change.fields
     is_corrected = not change.is_new and not _CORRECTED.isdisjoint(fields)
     if change.document["item"] is not None:
-        return is_corrected
+        return is_corrected and "status" not in fields
     is_settled = fields.get("rank") == SETTLED
     if "status" not in fields:
         return is_corrected or is_settled
@@ -241,6 +241,16 @@ def _of_tag(change: Change) -> Iterable[Notice]:
     yield _notice(change, NoticeKind.TASK_TAGS, *place, status, data)
 
 
+def _of_report(change: Change) -> Iterable[Notice]:
+    """Tell of what somebody outside reported on a task; reports are only ever added."""
+    if change.is_new:
+        report = change.document
+        place = report["execution_id"], report["task_name"]
+        yield _notice(
+            change, NoticeKind.TASK_STATUS, *place, report["status"], {"id": report["_id"]}
+        )
+
+
 WATCHED: Mapping[str, Watched] = {
     collections.EXECUTIONS: Watched(
         changed=("status",),
@@ -256,6 +266,9 @@ WATCHED: Mapping[str, Watched] = {
         changed=("state",),
         known=("execution_id", "task_name"),
         notices=_of_index,
+    ),
+    collections.TASK_STATUSES: Watched(
+        changed=("status",), known=("execution_id", "task_name"), notices=_of_report
     ),
     collections.TASK_TAGS: Watched(
         changed=("status",),

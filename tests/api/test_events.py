@@ -12,10 +12,12 @@ import pytest
 
 from store import collections
 from tests.fixtures.api import Api, bearer, running_api
-from tests.support.documents import a_flow, task
+from tests.support.documents import a_flow, call, task
 from tests.support.eventually import eventually
+from tests.support.flow_builders import edge
 from tests.support.following import Follower, Message, SocketFollower, sent, socket
-from tests.support.platform import Execution, Platform
+from tests.support.platform import Execution, Json, Platform
+from tests.support.receiver import Receiver, receiving
 from tests.support.served import served
 
 FAST = timedelta(milliseconds=200)
@@ -513,3 +515,96 @@ def test_the_document_tells_streams_from_refusals(api: Api) -> None:
     assert kinds.pop("200") == ["text/event-stream"]
     assert {kind for each in kinds.values() for kind in each} == {"application/json"}
     assert {"400", "401", "403", "404", "409", "429", "503"} <= set(kinds)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as listening:
+        yield listening
+
+
+async def test_a_run_tells_of_attempts_items_waits_and_outputs(
+    working_api: Api, receiver: Receiver
+) -> None:
+    platform = await working_api.organization()
+    receiver.failures_left["/flaky"] = 1
+    retry: Json = {"max_attempts": 2, "initial_interval_seconds": 0.01}
+    urls: Json = {
+        "name": "urls",
+        "task_executor_name": "python_code",
+        "parameters": {
+            "code": f"result = ['{receiver.url}/each'] * 3",
+            "input_data": "{{start.text}}",
+        },
+    }
+    each: Json = {
+        "name": "each",
+        "task_executor_name": "http_request",
+        "parameters": {"url": "{{urls.output}}", "method": "POST"},
+    }
+    ask: Json = {
+        "name": "ask",
+        "task_executor_name": "webhook_receiver",
+        "parameters": {"fields": [{"id": "name"}]},
+    }
+    flaky = call("flaky", f"{receiver.url}/flaky", retry_policy=retry)
+    flow_id = str(
+        (await platform.flow(a_flow(urls, each, flaky, ask, edges=[edge("each", "ask")])))["id"]
+    )
+    async with (
+        served(working_api.app) as url,
+        by_socket(url, f"{flow_id}?summaries=true", key_of(platform)) as follower,
+    ):
+        execution = await platform.started(flow_id)
+        await follower.until("flow_execution.status", status="awaiting_input")
+        submitted = await platform.client.post(
+            f"{execution.path}/webhook-data", json={"task_name": "ask", "data": {"name": "Ada"}}
+        )
+        assert submitted.status_code == 200, submitted.text
+        await follower.until("flow_execution.status", status="completed")
+
+    messages = told(follower.messages)
+    created = [name for kind, name, _ in messages if kind == "task_output.created"]
+    summaries = {
+        each["task_name"]: each["data"]
+        for each in follower.messages
+        if each["type"] == "task_output.summary"
+    }
+    assert sorted(map(str, created)) == ["ask", "each", "flaky", "start", "urls"]
+    assert summaries["ask"]["summary"] == {"name": "Ada"}
+    assert len(summaries["each"]["summary"]) == 3
+    assert ("task_execution.updated", "ask", "awaiting_input") in messages
+    attempts = [
+        (message["data"]["task_execution_idx"], message["status"])
+        for message in follower.messages
+        if (message["type"], message["task_name"]) == ("task_execution.updated", "flaky")
+    ]
+    assert [each for each in attempts if each[1] in ("failed", "completed")] == [
+        (0, "failed"),
+        (1, "completed"),
+    ]
+    ended = {
+        message["data"]["task_execution_idx"]
+        for message in follower.messages
+        if (message["type"], message["task_name"], message["status"])
+        == ("task_execution.updated", "each", "completed")
+    }
+    assert ended == {0, 1, 2}
+
+
+async def test_an_attempt_that_fails_for_good_is_told_as_an_output(
+    working_api: Api, receiver: Receiver
+) -> None:
+    platform = await working_api.organization()
+    receiver.broken.add("/broken")
+    once: Json = {"max_attempts": 1}
+    broken = call("broken", f"{receiver.url}/broken", retry_policy=once)
+    flow_id = str((await platform.flow(a_flow(broken)))["id"])
+    async with (
+        served(working_api.app) as url,
+        by_sent_events(url, flow_id, key_of(platform)) as follower,
+    ):
+        await platform.started(flow_id)
+        await follower.until("flow_execution.status", status="failed")
+
+    assert ("task_output.created", "broken", "failed") in told(follower.messages)
