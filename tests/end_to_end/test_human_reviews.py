@@ -309,3 +309,33 @@ async def test_at_the_limit_the_flow_goes_on_later_without_another_call(
     assert (await execution.until(*CLOSED))["status"] == "completed"
     (told,) = await reviews_of(working, execution)
     assert told["signal_sent"] is True
+
+
+async def test_an_edit_upstream_makes_the_review_stale_and_asks_again(
+    working: Platform, working_api: Api
+) -> None:
+    ada = await a_person(working_api, working.organization_id)
+    execution, (first,) = await asked(working, reviewing(ada))
+    await ada.completes(first["id"], EXTRACTED)
+    await execution.until("completed")
+    (row,) = await execution.task_executions(task_name="extract")
+    corrected: Json = {"total": 20, "currency": "EUR"}
+
+    answer = await working.client.put("/api/task-executions", json={**row, "output": corrected})
+    assert answer.status_code == 200, answer.text
+    (reviewed,) = await execution.task_executions(task_name="review")
+    assert reviewed["stale_status"] == "stale"
+    again = await working.client.post(f"{execution.path}/execute", json={"only_stale": True})
+    assert again.status_code == 204, again.text
+
+    async def asked_anew() -> Json | None:
+        found = await reviews_of(working, execution)
+        return found[0] if [each["id"] for each in found] != [first["id"]] else None
+
+    second = await eventually(asked_anew, 20, saying="they are asked anew")
+    assert second is not None
+    await ada.completes(second["id"], corrected)
+
+    assert (await execution.until(*CLOSED))["status"] == "completed"
+    outputs = await execution.outputs()
+    assert outputs["review"] == {**corrected, "review_result": True}
