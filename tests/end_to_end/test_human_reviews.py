@@ -221,7 +221,7 @@ async def test_running_again_discards_the_review_and_asks_anew(
     await ada.completes(first["id"], EXTRACTED)
     await execution.until("completed")
 
-    response = await working.client.post(f"{execution.path}/execute", json={})
+    response = await working.client.post(f"{execution.path}/execute")
     assert response.status_code == 204, response.text
     await shown_waiting(execution)
     (second,) = await there(working, execution)
@@ -240,9 +240,7 @@ async def test_running_only_what_is_stale_asks_nobody_twice(
     await ada.completes(review["id"], {"total": 13, "currency": "EUR"})
     await execution.until("completed")
 
-    response = await working.client.post(
-        f"{execution.path}/execute", params={"only_stale": True}, json={"only_stale": True}
-    )
+    response = await working.client.post(f"{execution.path}/execute", params={"only_stale": True})
     assert response.status_code == 204, response.text
     await execution.until("completed")
 
@@ -325,12 +323,12 @@ async def test_an_edit_upstream_makes_the_review_stale_and_asks_again(
     assert answer.status_code == 200, answer.text
     (reviewed,) = await execution.task_executions(task_name="review")
     assert reviewed["stale_status"] == "stale"
-    again = await working.client.post(f"{execution.path}/execute", json={"only_stale": True})
+    again = await working.client.post(f"{execution.path}/execute", params={"only_stale": True})
     assert again.status_code == 204, again.text
 
     async def asked_anew() -> Json | None:
         found = await reviews_of(working, execution)
-        return found[0] if [each["id"] for each in found] != [first["id"]] else None
+        return next((each for each in found if each["id"] != first["id"]), None)
 
     second = await eventually(asked_anew, 20, saying="they are asked anew")
     assert second is not None
@@ -339,3 +337,4 @@ async def test_an_edit_upstream_makes_the_review_stale_and_asks_again(
     assert (await execution.until(*CLOSED))["status"] == "completed"
     outputs = await execution.outputs()
     assert outputs["review"] == {**corrected, "review_result": True}
+    assert outputs["extract"] == corrected
