@@ -15,6 +15,7 @@ from api.correcting import correcting_on
 from api.draining import Draining, Farewell, drained_first
 from api.errors import install_error_handlers
 from api.intake import BodyLimit, InFlightLimit
+from api.mounts import WorkflowMount
 from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
 from api.query_token import QueryToken
@@ -44,6 +45,7 @@ from api.routes import (
     webhooks,
     worker_groups,
 )
+from api.routes.v1 import workflow_versions, workflows
 from api.routing import templates_of, yaml_operations
 from api.services import Services
 from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
@@ -74,6 +76,7 @@ from operations.triggers import Triggers
 from operations.vault import Vault
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
+from operations.workflows import Workflows
 from runtime.extensions import load_extensions
 from runtime.gateway import Gateway
 from runtime.logs import configure_logs
@@ -107,6 +110,7 @@ from store.task_reports import TaskReportRepository
 from store.task_statuses import TaskStatusRepository
 from store.task_tags import TaskTagRepository
 from store.worker_groups import WorkerGroupRepository
+from store.workflows import WorkflowRepository
 
 ROUTERS = (
     flows.router,
@@ -132,6 +136,8 @@ ROUTERS = (
     files.of_flows,
     files.router,
     files.contents,
+    workflows.router,
+    workflow_versions.router,
     health.router,
 )
 
@@ -184,6 +190,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.add_middleware(InFlightLimit, limit=chosen.max_requests_in_flight)
     app.add_middleware(Boundary)
     app.add_middleware(Farewell, draining=draining)
+    app.add_middleware(WorkflowMount)
     app.add_middleware(Observation, metrics=metrics, tracing=spans)
     app.add_middleware(QueryToken)
     return app
@@ -309,6 +316,7 @@ def _services(
         ),
         organizations=Organizations(organizations_stored, starter.promotion),
         profiles=Profiles(people, organizations_stored),
+        workflows=Workflows(WorkflowRepository(mongo.database), vault),
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
         reviews=reviews_on(mongo, gateway, definitions, settings.review_timeout),

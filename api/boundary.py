@@ -7,7 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ulid import ULID
 
-from api.envelope import error_reply
+from api.mounts import refusal_at
 
 REQUEST_ID_HEADER = "X-Request-ID"
 
@@ -44,7 +44,11 @@ class Boundary:
             facts = {"request_id": request_id, "method": scope["method"], "path": scope["path"]}
             logger.exception("request failed unexpectedly", extra=facts)
             if not is_started:
-                answer = error_reply(
-                    500, "something went wrong on our side", "internal_error", request_id=request_id
+                answer = refusal_at(
+                    scope["path"],
+                    500,
+                    "something went wrong on our side",
+                    "internal_error",
+                    request_id=request_id,
                 )
                 await answer(scope, receive, sender)

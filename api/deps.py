@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.services import services_of
+from flows.errors import ForbiddenError
 from operations.caller import Caller
 from operations.corrections import Corrections
 from operations.credentials import Credentials
@@ -23,12 +24,21 @@ from operations.task_tags import TaskTags
 from operations.webhook_data import WebhookSubmissions
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
+from operations.workflows import Workflows
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
 
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
+    return caller
+
+
+async def _team_caller(request: Request) -> Caller:
+    """Return the caller, unless they say that they act for another team than their own."""
+    caller: Caller = request.state.caller
+    if request.headers.get("teamid", caller.organization_id) != caller.organization_id:
+        raise ForbiddenError("the team is not the caller's")
     return caller
 
 
@@ -76,6 +86,10 @@ async def _reviews(request: Request) -> Reviews:
     return services_of(request).reviews
 
 
+async def _workflows(request: Request) -> Workflows:
+    return services_of(request).workflows
+
+
 async def _service_accounts(request: Request) -> ServiceAccounts:
     return services_of(request).service_accounts
 
@@ -110,6 +124,7 @@ async def _task_outputs(request: Request) -> TaskOutputRepository:
 
 CallerDep = Annotated[Caller, Depends(_caller)]
 CorrectionsDep = Annotated[Corrections, Depends(_corrections)]
+TeamCallerDep = Annotated[Caller, Depends(_team_caller)]
 CredentialsDep = Annotated[Credentials, Depends(_credentials)]
 ExecutionsDep = Annotated[Executions, Depends(_executions)]
 FilesDep = Annotated[Files, Depends(_files)]
@@ -119,6 +134,7 @@ InvitationsDep = Annotated[Invitations, Depends(_invitations)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
 PlanningDep = Annotated[Planning, Depends(_planning)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
+WorkflowsDep = Annotated[Workflows, Depends(_workflows)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
 ReviewsDep = Annotated[Reviews, Depends(_reviews)]
 ServiceAccountsDep = Annotated[ServiceAccounts, Depends(_service_accounts)]

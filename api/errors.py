@@ -17,7 +17,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from api.envelope import error_reply, request_id_of
-from api.replies import encode
+from api.mounts import is_below, refusal_body
+from api.replies import encode, reply
 from api.routing import pattern_of
 from api.services import services_of
 from flows.errors import (
@@ -27,6 +28,7 @@ from flows.errors import (
     ForbiddenError,
     InvalidDefinitionError,
     InvalidError,
+    InvalidGraphError,
     InvalidInputError,
     InvalidOutputError,
     NotFoundError,
@@ -83,6 +85,10 @@ async def _on_engine_error(request: Request, exception: Exception) -> Response:
     if status >= 500:
         facts = {"request_id": request_id, "code": error.code, "reason": error.message}
         logger.warning("request could not be served", extra=facts)
+    if is_below(request.url.path):
+        category = error.category if isinstance(error, InvalidGraphError) else None
+        body = refusal_body(error.message, category=category)
+        return reply(body, status, _headers_of(error))
     return error_reply(
         status,
         error.message,
@@ -138,6 +144,8 @@ async def _on_invalid_request(request: Request, exception: Exception) -> Respons
         {"loc": problem["loc"], "msg": problem["msg"], "type": problem["type"]}
         for problem in details
     ]
+    if is_below(request.url.path):
+        return reply(refusal_body("", problems=brief), 422)
     return error_reply(
         422,
         "Request validation failed",
@@ -174,6 +182,9 @@ def _is_short_json(value: object) -> bool:
 async def _on_http_exception(request: Request, exception: Exception) -> Response:
     refusal = cast(HTTPException, exception)
     status = HTTPStatus(refusal.status_code)
+    if is_below(request.url.path):
+        headers = _allowed(request) if status is HTTPStatus.METHOD_NOT_ALLOWED else None
+        return reply(refusal_body(status.phrase), status.value, headers)
     return error_reply(
         status.value,
         status.phrase.lower(),

@@ -12,7 +12,7 @@ from datetime import timedelta
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.envelope import error_reply
+from api.mounts import refusal_at
 from api.observation import PROBES
 from flows.errors import SlowRequestError, TooLargeError
 
@@ -27,6 +27,7 @@ EVENT_STREAM = "text/event-stream"
 BODY_LIMITS: Sequence[tuple[re.Pattern[str], int]] = (
     (re.compile(r"/api/files/content"), MAX_FILE_BYTES),
     (re.compile(r"/api/flows(/[^/]+/(definition|task|validate))?"), MAX_DEFINITION_BODY_BYTES),
+    (re.compile(r"/v1/workflows(/.*)?"), MAX_DEFINITION_BODY_BYTES),
     (re.compile(r"/api/task-data"), MAX_DEFINITION_BODY_BYTES),
     (re.compile(r"/api/task-(executions|outputs)"), MAX_RECORD_BODY_BYTES),
 )
@@ -51,7 +52,8 @@ class InFlightLimit:
             await self._app(scope, receive, send)
             return
         if self._in_flight >= self._limit:
-            refusal = error_reply(
+            refusal = refusal_at(
+                scope["path"],
                 503,
                 "too many requests are being served; try again in a moment",
                 "unavailable",

@@ -24,10 +24,11 @@ TAGS = [
     {"name": "worker-groups", "description": "People to whom work is handed as one."},
     {"name": "profile", "description": "People about themselves."},
     {"name": "service-accounts", "description": "Identities of machines, and their keys."},
+    {"name": "workflows", "description": "Interactive workflows and their versions."},
     {"name": "health", "description": "For whoever keeps the process running."},
 ]
 
-_PROTECTED_PREFIX = "/api/"
+_PROTECTED_PREFIXES = ("/api/", "/v1/")
 _SCHEMES = {
     "BearerAuth": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
     "APIKeyAuth": {"type": "apiKey", "in": "header", "name": API_KEY_HEADER},
@@ -52,7 +53,7 @@ class PerdureAPI(FastAPI):
             document.setdefault("components", {})["securitySchemes"] = _SCHEMES
             for path, operations in document["paths"].items():
                 for method, operation in cast(dict[str, dict[str, Any]], operations).items():
-                    if path.startswith(_PROTECTED_PREFIX):
+                    if path.startswith(_PROTECTED_PREFIXES):
                         operation.setdefault("security", _EITHER)
                     if (method.upper(), path) in self.yaml_operations:
                         _say_yaml(operation)

@@ -25,6 +25,7 @@ from operations.task_tags import TaskTags
 from operations.webhook_data import WebhookSubmissions
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
+from operations.workflows import Workflows
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
@@ -57,6 +58,7 @@ class Services:
     notifications: Notifications
     webhooks: Webhooks
     worker_groups: WorkerGroups
+    workflows: Workflows
     webhook_submissions: WebhookSubmissions
     task_executions: TaskExecutionRepository
     task_outputs: TaskOutputRepository

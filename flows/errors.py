@@ -7,6 +7,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── InvalidDefinitionError        a definition has faults; carries all of them
     │   ├── InvalidInputError             flow input does not fit the input task
     │   ├── InvalidOutputError            what a person sends does not fit the task's output
+    │   ├── InvalidGraphError             a workflow's graph breaks a rule
     │   └── EncryptionKeyMissingError     a secret needs a key that is not configured
     ├── UnauthenticatedError 401
     │   └── UserInfoNotFoundError         a genuine token, but nobody usable behind it
@@ -27,6 +28,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── HumanReviewNotFoundError      or it is not the caller's
     │   ├── ServiceAccountNotFoundError
     │   ├── ApiKeyNotFoundError
+    │   ├── WorkflowNotFoundError
     │   └── StoredFileNotFoundError
     ├── SlowRequestError 408              its body does not come
     │   └── SlowReaderError               a stream of events is not read
@@ -124,6 +126,19 @@ class InvalidOutputError(InvalidError):
         self.faults = tuple(faults)
 
 
+class InvalidGraphError(InvalidError):
+    """A workflow's graph breaks a rule.
+
+    Attributes:
+        category: What kind of rule; the message says which, and where.
+    """
+
+    def __init__(self, category: str, message: str) -> None:
+        """Keep the kind beside the message."""
+        super().__init__(message)
+        self.category = category
+
+
 class EncryptionKeyMissingError(InvalidError):
     """A secret cannot be sealed or opened: the key for it is not configured."""
 
@@ -192,6 +207,10 @@ class ServiceAccountNotFoundError(NotFoundError):
 
 class ApiKeyNotFoundError(NotFoundError):
     """The service account has no such key, or no longer."""
+
+
+class WorkflowNotFoundError(NotFoundError):
+    """The caller's organization has no workflow of this id, or that one no such version."""
 
 
 class StoredFileNotFoundError(NotFoundError):

@@ -239,6 +239,12 @@ INDEXES: dict[str, list[IndexModel]] = {
     collections.WEBHOOK_DATA: [
         _index(WEBHOOK_DATA_BY_TASK, "execution_id", "task_name", only=_LIVE, unique=True)
     ],
+    collections.WORKFLOWS: [
+        _index("by_created", "organization_id", "-created_at", "-_id"),
+    ],
+    collections.WORKFLOW_VERSIONS: [
+        _index("by_number", "organization_id", "workflow_id", "number", unique=True),
+    ],
     PAYLOADS: [_index("by_owner", "owner_id", "created_at")],
     collections.ORGANIZATIONS: [_index("unique_name", "name", unique=True)],
     collections.WORKER_GROUPS: [

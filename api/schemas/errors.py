@@ -35,7 +35,7 @@ class ValidationErrorResponse(ErrorResponse):
     detail: list[ValidationProblem]
 
 
-_MEANING = {
+MEANING = {
     400: "It means nothing sensible.",
     401: "No credential, or one that does not hold.",
     402: "The organization has no credits left.",
@@ -61,7 +61,7 @@ def refusals(*statuses: int) -> OpenApiResponses:
     return {
         status: {
             "model": ValidationErrorResponse if status == 422 else ErrorResponse,
-            "description": _MEANING[status],
+            "description": MEANING[status],
         }
         for status in sorted({*statuses, *of_bodies, 400, 401, 503})
     }

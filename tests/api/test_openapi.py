@@ -68,7 +68,7 @@ def test_every_operation_says_what_it_does_and_what_it_needs() -> None:
         for operation in methods.values():
             assert operation["summary"]
             assert operation["description"]
-            assert ("security" in operation) == path.startswith("/api/")
+            assert ("security" in operation) == path.startswith(("/api/", "/v1/"))
             is_public = operation.get("security") == []
             assert is_public == path.startswith(("/api/webhooks/", "/api/files/content"))
 

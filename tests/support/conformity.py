@@ -34,9 +34,13 @@ class Conformity:
         if response.status_code == 204:
             assert response.content == b""
             return
-        if response.status_code >= 400:
-            _check_envelope(response, request_id)
         method, path = response.request.method, response.request.url.path
+        path = path.removeprefix("/workflows")
+        if response.status_code >= 400:
+            if path.startswith("/v1/"):
+                _check_detail(response)
+            else:
+                _check_envelope(response, request_id)
         template = next((known for pattern, known in self._paths if pattern.match(path)), None)
         operation = self._document["paths"].get(template, {}).get(method.lower())
         if operation is not None:
@@ -68,6 +72,13 @@ def _value(response: httpx.Response) -> JsonValue:
         return read_document(response.content, media="yaml")
     value: JsonValue = response.json()
     return value
+
+
+def _check_detail(response: httpx.Response) -> None:
+    body = response.json()
+    assert {*body} in ({"detail"}, {"message", "error"})
+    assert all(body.values())
+    assert "Traceback" not in response.text
 
 
 def _check_envelope(response: httpx.Response, request_id: str) -> None:
