@@ -4,14 +4,11 @@ import atexit
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import timedelta
 
-import httpx
 from fastapi import FastAPI
 
-from api.auth import Authenticator
+from api.assembly import running_services
 from api.boundary import Boundary
-from api.correcting import correcting_on
 from api.draining import Draining, Farewell, drained_first
 from api.errors import install_error_handlers
 from api.intake import BodyLimit, InFlightLimit
@@ -19,8 +16,6 @@ from api.mounts import WorkflowMount
 from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
 from api.query_token import QueryToken
-from api.readiness import OutsidePart
-from api.reviewing import reviews_on
 from api.routes import (
     credentials,
     events,
@@ -47,70 +42,14 @@ from api.routes import (
 )
 from api.routes.v1 import workflow_versions, workflows
 from api.routing import templates_of, yaml_operations
-from api.services import Services
-from api.tokens import FixedKey, KeySource, PublishedKeys, TokenVerifier
-from api.waiting import webhook_submissions_on
-from flows.errors import StartUpError, StoreUnavailableError
-from operations.access import Guests
-from operations.background import Background
-from operations.credentials import Credentials
-from operations.definitions import Definitions
-from operations.executions import Executions
-from operations.file_links import FileLinks
-from operations.files import Files
-from operations.flow_words import FlowWords
-from operations.flows import Flows
-from operations.invitations import Invitations
-from operations.key_uses import KeyUses
-from operations.notifications import Notifications
-from operations.organizations import Organizations
-from operations.outside_workers import OutsideWorkers
-from operations.pinned import PinnedDefinitions
-from operations.profiles import Profiles
-from operations.schedules import Schedules
-from operations.sealing import Sealing
-from operations.service_accounts import ServiceAccounts
-from operations.starting import Starter
-from operations.task_tags import TaskTags
-from operations.triggers import Triggers
-from operations.vault import Vault
-from operations.webhooks import Webhooks
-from operations.worker_groups import WorkerGroups
-from operations.workflows import Workflows
+from flows.errors import StartUpError
 from runtime.extensions import load_extensions
-from runtime.gateway import Gateway
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from runtime.metrics_server import serving_metrics
-from runtime.mongo import Mongo, watching_mongo
-from runtime.mongo_pool import PoolListener
-from runtime.payload_encryption import codec_of
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
-from runtime.temporal import client_runtime, connect
-from runtime.tracing import Tracing, tracing
-from store import schema
-from store.accounts import AccountRepository
-from store.change_feed import ChangeFeed
-from store.credentials import CredentialRepository
-from store.executions import ExecutionRepository
-from store.file_contents import GridFSContents
-from store.files import FileRepository
-from store.flows import FlowRepository
-from store.invitations import InvitationRepository
-from store.organizations import OrganizationRepository
-from store.people import PersonRepository
-from store.posted_outputs import PostedOutputRepository
-from store.schedules import ScheduleRepository
-from store.service_accounts import ServiceAccountRepository
-from store.tallies import Tallies
-from store.task_executions import TaskExecutionRepository
-from store.task_outputs import TaskOutputRepository
-from store.task_reports import TaskReportRepository
-from store.task_statuses import TaskStatusRepository
-from store.task_tags import TaskTagRepository
-from store.worker_groups import WorkerGroupRepository
-from store.workflows import WorkflowRepository
+from runtime.tracing import tracing
 
 ROUTERS = (
     flows.router,
@@ -164,7 +103,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             if settings is None:
                 host, port = chosen.metrics_host, chosen.api_metrics_port
                 stack.enter_context(serving_metrics(metrics, host, port))
-            running = _running_services(chosen, metrics, spans.current)
+            running = running_services(chosen, metrics, spans.current)
             services = await stack.enter_async_context(running)
             draining.ends(services.notifications.stop)
             app.state.services = services
@@ -205,194 +144,3 @@ def _settings_of_process() -> Settings:
     configure_logs(settings.log_format, settings.log_level)
     atexit.register(settle_interpreter)
     return settings
-
-
-@asynccontextmanager
-async def _running_services(
-    settings: Settings, metrics: Metrics, tracing: Tracing
-) -> AsyncIterator[Services]:
-    """Build clients and everything on top of them, and close them in the end."""
-    async with AsyncExitStack() as stack:
-        mongo = Mongo(
-            settings.mongodb_uri.get_secret_value(),
-            settings.mongodb_database,
-            listeners=[PoolListener(metrics)],
-        )
-        stack.callback(mongo.close)
-        http = await stack.enter_async_context(httpx.AsyncClient())
-        client = await connect(
-            settings.temporal_address,
-            settings.temporal_namespace,
-            storage_driver=mongo.storage_driver(),
-            codec=codec_of(settings),
-            runtime=client_runtime(),
-            lazy=True,
-            interceptors=tracing.interceptors,
-        )
-        gateway = Gateway(client, settings.task_queue)
-        key_uses = KeyUses(ServiceAccountRepository(mongo.database))
-        stack.push_async_callback(key_uses.close)
-        background = Background()
-        stack.push_async_callback(background.drain)
-        notifications = await stack.enter_async_context(_notifications(settings, mongo))
-        services = _services(
-            settings, mongo, gateway, http, metrics, key_uses, background, notifications
-        )
-        for part in (services.mongodb, services.temporal):
-            part.start()
-            stack.push_async_callback(part.stop)
-        yield services
-
-
-def _services(
-    settings: Settings,
-    mongo: Mongo,
-    gateway: Gateway,
-    http: httpx.AsyncClient,
-    metrics: Metrics,
-    key_uses: KeyUses,
-    background: Background,
-    notifications: Notifications,
-) -> Services:
-    flows_stored = FlowRepository(mongo.database)
-    executions_stored = ExecutionRepository(mongo.database)
-    task_executions_stored = TaskExecutionRepository(mongo.database)
-    task_outputs_stored = TaskOutputRepository(mongo.database)
-    definitions = Definitions()
-    pinned = PinnedDefinitions(flows_stored, definitions)
-    starter = Starter(
-        flows=flows_stored,
-        executions=executions_stored,
-        task_executions=task_executions_stored,
-        gateway=gateway,
-        definitions=definitions,
-        background=background,
-    )
-    accounts = AccountRepository(mongo.database)
-    organizations_stored = OrganizationRepository(mongo.database)
-    people = PersonRepository(mongo.database)
-    groups = WorkerGroupRepository(mongo.database)
-    invited = InvitationRepository(mongo.database)
-    credentials_stored = CredentialRepository(mongo.database)
-    vault = Vault.over(mongo.database, settings.keys())
-    sealing = Sealing(vault, credentials_stored)
-    executions = Executions(
-        flows=flows_stored,
-        executions=executions_stored,
-        starter=starter,
-        gateway=gateway,
-        definitions=definitions,
-        created=metrics.executions_created.inc,
-        max_queued=settings.max_queued_executions,
-        sealing=sealing,
-    )
-    corrections, planning = correcting_on(mongo, definitions, sealing, starter)
-    return Services(
-        authenticator=Authenticator(
-            accounts, Guests(invited, groups), key_uses, _token_verifier(settings, http)
-        ),
-        corrections=corrections,
-        planning=planning,
-        credentials=Credentials(credentials_stored, vault),
-        executions=executions,
-        files=_files(settings, mongo, flows_stored),
-        flow_words=FlowWords(flows_stored, Tallies(mongo.database)),
-        flows=Flows(
-            flows=flows_stored,
-            task_outputs=task_outputs_stored,
-            definitions=definitions,
-            sealing=sealing,
-            public_url=settings.public_url,
-            task_queue=settings.task_queue,
-            schedules=Schedules(
-                flows=flows_stored,
-                schedules=ScheduleRepository(mongo.database),
-                gateway=gateway,
-                definitions=definitions,
-            ),
-        ),
-        invitations=Invitations(
-            flows=flows_stored, invitations=invited, groups=groups, people=people
-        ),
-        organizations=Organizations(organizations_stored, starter.promotion),
-        profiles=Profiles(people, organizations_stored),
-        workflows=Workflows(WorkflowRepository(mongo.database), vault),
-        worker_groups=WorkerGroups(groups, people, invited),
-        service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
-        reviews=reviews_on(mongo, gateway, definitions, settings.review_timeout),
-        webhook_submissions=webhook_submissions_on(mongo, gateway, definitions),
-        notifications=notifications,
-        webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
-        task_executions=task_executions_stored,
-        task_outputs=task_outputs_stored,
-        task_tags=TaskTags(executions_stored, TaskTagRepository(mongo.database), pinned),
-        outside_workers=OutsideWorkers(
-            executions=executions_stored,
-            pinned=pinned,
-            reports=TaskReportRepository(mongo.database),
-            statuses=TaskStatusRepository(mongo.database),
-            posted=PostedOutputRepository(mongo.database),
-            task_outputs=task_outputs_stored,
-        ),
-        public_url=settings.public_url,
-        stream_check=settings.stream_check,
-        models=settings.llm_models if settings.llm_base_url else (),
-        mongodb=_mongodb(mongo),
-        temporal=_temporal(gateway, settings.reconcile_interval),
-    )
-
-
-@asynccontextmanager
-async def _notifications(settings: Settings, mongo: Mongo) -> AsyncIterator[Notifications]:
-    uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
-    async with watching_mongo(uri, database) as watched:
-        notifications = Notifications(
-            FlowRepository(mongo.database),
-            ChangeFeed(watched),
-            max_streams=settings.max_streams,
-            max_streams_of_organization=settings.max_streams_of_organization,
-        )
-        try:
-            yield notifications
-        finally:
-            notifications.stop()
-            await notifications.close()
-
-
-def _files(settings: Settings, mongo: Mongo, flows_stored: FlowRepository) -> Files:
-    secret = settings.jwt_secret
-    return Files(
-        flows=flows_stored,
-        files=FileRepository(mongo.database),
-        contents=GridFSContents(mongo.database),
-        links=FileLinks.of(settings.keys(), secret.get_secret_value() if secret else None),
-    )
-
-
-def _mongodb(mongo: Mongo) -> OutsidePart:
-    async def prepare() -> None:
-        # One cheap question first: creating indexes takes many of the driver's threads at once.
-        if not await mongo.is_healthy():
-            raise StoreUnavailableError("the store does not answer")
-        await schema.prepare(mongo.database)
-
-    return OutsidePart("MongoDB", prepare, mongo.is_healthy)
-
-
-def _temporal(gateway: Gateway, reconcile_every: timedelta) -> OutsidePart:
-    async def prepare() -> None:
-        await gateway.ensure_search_attributes()
-        await gateway.ensure_schedule(reconcile_every)
-
-    return OutsidePart("Temporal", prepare, gateway.is_healthy)
-
-
-def _token_verifier(settings: Settings, http: httpx.AsyncClient) -> TokenVerifier | None:
-    keys: KeySource
-    if settings.jwt_jwks_url is not None:
-        keys = PublishedKeys(settings.jwt_jwks_url, http)
-    elif settings.jwt_secret is not None:
-        keys = FixedKey(settings.jwt_secret.get_secret_value())
-    else:
-        return None
-    return TokenVerifier(keys=keys, audience=settings.jwt_audience, issuer=settings.jwt_issuer)

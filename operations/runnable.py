@@ -1,0 +1,65 @@
+"""Workflows as runs take them: one version, whole, and fixed from then on."""
+
+from collections.abc import Mapping
+
+from dialogs.model import Graph
+from dialogs.state import Fixed
+from dialogs.super_nodes import InvalidEmbeddingError, expanded
+from flows.errors import InvalidError
+from operations.caller import Caller
+from operations.interactive_runs import Resolved
+from operations.workflows import Workflows
+from store.credentials import CredentialRepository
+from store.workflows import GraphDocument, WorkflowRepository
+
+Library = Mapping[tuple[str, int | None], GraphDocument]
+
+
+class RunnableWorkflows:
+    """Finds the version of a workflow that a run begins with, and resolves it."""
+
+    def __init__(
+        self,
+        workflows: Workflows,
+        repository: WorkflowRepository,
+        credentials: CredentialRepository,
+    ) -> None:
+        """Borrow everything."""
+        self._workflows = workflows
+        self._repository = repository
+        self._credentials = credentials
+
+    async def resolved(
+        self, caller: Caller, workflow_id: str, version_number: int | None
+    ) -> Resolved:
+        """Return a version of a workflow, the active one unless given.
+
+        Raises:
+            WorkflowNotFoundError: No such workflow.
+            WorkflowVersionNotFoundError: It has no such version.
+            InvalidError: It embeds what does not exist any more.
+        """
+        organization_id = caller.organization_id
+        workflow = await self._repository.get(organization_id, workflow_id)
+        number = workflow.active_version if version_number is None else version_number
+        version = await self._repository.version(organization_id, workflow_id, number)
+        library = await self._workflows.library(organization_id, version.graph)
+        names = [each.name for each in await self._credentials.list(organization_id)]
+        return Resolved(
+            workflow_id=workflow_id,
+            name=workflow.name,
+            version_number=number,
+            version_name=version.name,
+            graph=Graph.model_validate(_whole(version.graph, library, workflow_id)),
+            fixed=Fixed(secret_names=tuple(f"secrets.{name}" for name in names)),
+        )
+
+
+def _whole(
+    graph: GraphDocument, library: Library, workflow_id: str
+) -> GraphDocument:
+    """Return a graph with those that it embeds in their places."""
+    try:
+        return expanded(graph, lambda *named: library[named], (workflow_id,))
+    except (InvalidEmbeddingError, KeyError) as error:
+        raise InvalidError("the graph embeds a workflow that cannot be run any more") from error
