@@ -139,6 +139,21 @@ async def test_a_secret_goes_out_as_a_mark_and_is_told_nowhere() -> None:
     assert mark not in json.dumps(outcome.events)
 
 
+async def test_a_secret_is_found_by_its_whole_path_and_takes_no_filter() -> None:
+    headers = {"X-Key": "Key {{secrets.desk}}", "X-Other": "{{secrets.desk | upcase}}"}
+    chat = Conversation(
+        graph(node("http_request", "call", url="u", headers=headers)),
+        Fixed(secret_names=("secrets.desk",)),
+    )
+
+    await chat.turn()
+
+    call = chat.driver.requests[0]
+    (mark,) = call.secrets
+    assert call.secrets == {mark: "secrets.desk"}
+    assert call.headers == {"X-Key": f"Key {mark}", "X-Other": "{{secrets.desk | upcase}}"}
+
+
 async def test_what_a_person_says_cannot_name_a_secret() -> None:
     chat = Conversation(
         graph(node("http_request", "call", url="u", headers={"X": "[[said]]"})),
