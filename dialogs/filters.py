@@ -26,9 +26,13 @@ _MAX_RESULT_CHARS = 1_000_000
 def filtered(value: Found, filters: str) -> Found:
     """Return a value after its filters; absent where one is unknown or cannot take it.
 
+    Of a value that is absent only ``default``, if it comes first, makes anything.
+
     Args:
         filters: What stands after the first bar, e.g. ``sort | join: ", "``.
     """
+    if value is ABSENT and not filters.startswith("default"):
+        return ABSENT
     try:
         template = _compiled(filters)
         kept: list[JsonValue] = []

@@ -55,9 +55,7 @@ class RunnableWorkflows:
         )
 
 
-def _whole(
-    graph: GraphDocument, library: Library, workflow_id: str
-) -> GraphDocument:
+def _whole(graph: GraphDocument, library: Library, workflow_id: str) -> GraphDocument:
     """Return a graph with those that it embeds in their places."""
     try:
         return expanded(graph, lambda *named: library[named], (workflow_id,))

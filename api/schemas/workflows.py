@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Annotated
 
 from fastapi import Path, Query
-from pydantic import AfterValidator, BaseModel, Field, JsonValue, StrictBool
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, JsonValue, StrictBool
+from pydantic_core import PydanticKnownError
 from typing_extensions import TypedDict
 
 from api.schemas.parameters import within_reach
@@ -24,7 +25,16 @@ AnObjectId = Annotated[str, Path(pattern=OBJECT_ID)]
 AVersionNumber = Annotated[int, Path(ge=0), AfterValidator(within_reach)]
 PageNumber = Annotated[int, Query(ge=1, le=10_000)]
 PageSize = Annotated[int, Query(ge=1, le=1_000)]
-Number = Annotated[int, Field(ge=0, strict=True), AfterValidator(within_reach)]
+
+
+def a_number(value: object) -> object:
+    """Refuse truth values and texts, which pydantic would read as numbers; 2.0 is 2 in JSON."""
+    if isinstance(value, bool | str):
+        raise PydanticKnownError("int_type")
+    return value
+
+
+Number = Annotated[int, BeforeValidator(a_number), Field(ge=0), AfterValidator(within_reach)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 _GRAPH_KEYS = frozenset(
@@ -78,7 +88,7 @@ class WorkflowPatchRequest(BaseModel):
 class ConcurrencyRequest(BaseModel):
     """How many runs may be open at once; null for any number."""
 
-    max_concurrent_runs: Annotated[int, Field(ge=1, le=1_000_000, strict=True)] | None
+    max_concurrent_runs: Annotated[int, BeforeValidator(a_number), Field(ge=1, le=1_000_000)] | None
 
 
 class CloneRequest(BaseModel):

@@ -285,6 +285,19 @@ async def test_a_copy_takes_the_versions_that_are_named(platform: Platform) -> N
     assert refused.status_code == 404
 
 
+@pytest.mark.parametrize(("number", "status"), [(2.0, 404), (True, 422), ("2", 422), (-1, 422)])
+async def test_a_number_in_a_body_is_a_number(
+    platform: Platform, number: object, status: int
+) -> None:
+    workflow = await created(platform, DESK)
+
+    answer = await platform.client.post(
+        f"/v1/workflows/{workflow['_id']}/versions", json={"source_version_number": number}
+    )
+
+    assert answer.status_code == status
+
+
 async def test_the_limit_of_runs_is_kept(platform: Platform) -> None:
     workflow = await created(platform, DESK)
     path = f"/v1/workflows/{workflow['_id']}"
