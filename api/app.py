@@ -40,7 +40,7 @@ from api.routes import (
     webhooks,
     worker_groups,
 )
-from api.routes.v1 import workflow_versions, workflows
+from api.routes.v1 import workflow_runs, workflow_versions, workflows
 from api.routing import templates_of, yaml_operations
 from flows.errors import StartUpError
 from runtime.extensions import load_extensions
@@ -77,6 +77,8 @@ ROUTERS = (
     files.contents,
     workflows.router,
     workflow_versions.router,
+    workflow_runs.of_workflows,
+    workflow_runs.router,
     health.router,
 )
 

@@ -26,6 +26,7 @@ from operations.file_links import FileLinks
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.interactive_runs import InteractiveRuns
 from operations.invitations import Invitations
 from operations.key_uses import KeyUses
 from operations.notifications import Notifications
@@ -33,6 +34,7 @@ from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
 from operations.pinned import PinnedDefinitions
 from operations.profiles import Profiles
+from operations.runnable import RunnableWorkflows
 from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.service_accounts import ServiceAccounts
@@ -48,6 +50,7 @@ from runtime.metrics import Metrics
 from runtime.mongo import Mongo, watching_mongo
 from runtime.mongo_pool import PoolListener
 from runtime.payload_encryption import codec_of
+from runtime.run_gateway import RunGateway
 from runtime.settings import Settings
 from runtime.temporal import client_runtime, connect
 from runtime.tracing import Tracing
@@ -59,6 +62,7 @@ from store.executions import ExecutionRepository
 from store.file_contents import GridFSContents
 from store.files import FileRepository
 from store.flows import FlowRepository
+from store.interactive_runs import RunRepository
 from store.invitations import InvitationRepository
 from store.organizations import OrganizationRepository
 from store.people import PersonRepository
@@ -104,7 +108,15 @@ async def running_services(
         stack.push_async_callback(background.drain)
         notifications = await stack.enter_async_context(_notifications(settings, mongo))
         services = _services(
-            settings, mongo, gateway, http, metrics, key_uses, background, notifications
+            settings,
+            mongo,
+            gateway,
+            RunGateway(client, settings.task_queue),
+            http,
+            metrics,
+            key_uses,
+            background,
+            notifications,
         )
         for part in (services.mongodb, services.temporal):
             part.start()
@@ -116,6 +128,7 @@ def _services(
     settings: Settings,
     mongo: Mongo,
     gateway: Gateway,
+    runs: RunGateway,
     http: httpx.AsyncClient,
     metrics: Metrics,
     key_uses: KeyUses,
@@ -154,6 +167,7 @@ def _services(
         max_queued=settings.max_queued_executions,
         sealing=sealing,
     )
+    workflows = Workflows(WorkflowRepository(mongo.database), vault)
     corrections, planning = correcting_on(mongo, definitions, sealing, starter)
     return Services(
         authenticator=Authenticator(
@@ -184,7 +198,12 @@ def _services(
         ),
         organizations=Organizations(organizations_stored, starter.promotion),
         profiles=Profiles(people, organizations_stored),
-        workflows=Workflows(WorkflowRepository(mongo.database), vault),
+        workflows=workflows,
+        interactive_runs=InteractiveRuns(
+            RunnableWorkflows(workflows, WorkflowRepository(mongo.database), credentials_stored),
+            RunRepository(mongo.database),
+            runs,
+        ),
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
         reviews=reviews_on(mongo, gateway, definitions, settings.review_timeout),

@@ -13,6 +13,7 @@ from operations.executions import Executions
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.interactive_runs import InteractiveRuns
 from operations.invitations import Invitations
 from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
@@ -86,6 +87,10 @@ async def _reviews(request: Request) -> Reviews:
     return services_of(request).reviews
 
 
+async def _interactive_runs(request: Request) -> InteractiveRuns:
+    return services_of(request).interactive_runs
+
+
 async def _workflows(request: Request) -> Workflows:
     return services_of(request).workflows
 
@@ -134,6 +139,7 @@ InvitationsDep = Annotated[Invitations, Depends(_invitations)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
 PlanningDep = Annotated[Planning, Depends(_planning)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
+InteractiveRunsDep = Annotated[InteractiveRuns, Depends(_interactive_runs)]
 WorkflowsDep = Annotated[Workflows, Depends(_workflows)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
 ReviewsDep = Annotated[Reviews, Depends(_reviews)]

@@ -13,6 +13,7 @@ from operations.executions import Executions
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.interactive_runs import InteractiveRuns
 from operations.invitations import Invitations
 from operations.notifications import Notifications
 from operations.organizations import Organizations
@@ -49,6 +50,7 @@ class Services:
     files: Files
     flow_words: FlowWords
     flows: Flows
+    interactive_runs: InteractiveRuns
     invitations: Invitations
     organizations: Organizations
     planning: Planning

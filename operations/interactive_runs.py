@@ -118,7 +118,7 @@ class InteractiveRuns:
         return await self._continue(record, given, input_id)
 
     async def get(self, caller: Caller, run_id: str) -> tuple[RunRecord, Sequence[JsonValue]]:
-        """Return a run, with what it started with, and what is kept of its turns.
+        """Return a run with its start message, and what is kept of its turns.
 
         Raises:
             InteractiveRunNotFoundError: No such run.
@@ -141,6 +141,13 @@ class InteractiveRuns:
             await self._gateway.stop(run_id, StopAsked(input_id=str(uuid4())))
         if not await self._runs.delete(caller.organization_id, run_id):
             raise InteractiveRunNotFoundError("no such run", run_id=run_id)
+
+    async def delete_of_workflow(self, caller: Caller, workflow_id: str) -> None:
+        """End a workflow's runs that have not ended, and delete all of them with their turns."""
+        organization_id = caller.organization_id
+        for run_id in await self._runs.open_of_workflow(organization_id, workflow_id):
+            await self._gateway.stop(run_id, StopAsked(input_id=str(uuid4())))
+        await self._runs.delete_of_workflow(organization_id, workflow_id)
 
     async def _begin(
         self,

@@ -182,6 +182,22 @@ class RunRepository:
         return bool(deleted.deleted_count)
 
     @guarded
+    async def open_of_workflow(self, organization_id: str, workflow_id: str) -> list[str]:
+        """Return the ids of a workflow's runs that have not ended."""
+        wanted = {"organization_id": organization_id, "workflow_id": workflow_id, "is_open": True}
+        cursor = self._runs.find(wanted, {"_id": 1}, hint=indexes.RUNS_BY_WORKFLOW)
+        return [str(document["_id"]) async for document in cursor]
+
+    @guarded
+    async def delete_of_workflow(self, organization_id: str, workflow_id: str) -> None:
+        """Delete all runs of a workflow, with their turns."""
+        wanted = {"organization_id": organization_id, "workflow_id": workflow_id}
+        cursor = self._runs.find(wanted, {"_id": 1}, hint=indexes.RUNS_BY_WORKFLOW)
+        ids = [document["_id"] async for document in cursor]
+        await self._turns.delete_many({"organization_id": organization_id, "run_id": {"$in": ids}})
+        await self._runs.delete_many({**wanted, "_id": {"$in": ids}})
+
+    @guarded
     async def record_turn(self, call: RecordTurnCall) -> None:
         """Write a turn, then where the run stands. Repeatable; a run that has ended stays so."""
         turn = call.turn

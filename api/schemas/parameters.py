@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import Query
+from fastapi import Header, Query
 from pydantic import AfterValidator, BeforeValidator, Field, TypeAdapter, ValidationError
 from pydantic import WithJsonSchema as Shown
 from pydantic_core import PydanticCustomError, PydanticKnownError
@@ -73,3 +73,11 @@ Offset = Annotated[
 ]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="How many at most.")]
 SortDirection = Annotated[str | None, Query(pattern="^(asc|desc)$")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        description="The same key and request within 24 hours lead to the same result.",
+    ),
+]

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
 
-from api.deps import TeamCallerDep, WorkflowsDep
+from api.deps import InteractiveRunsDep, TeamCallerDep, WorkflowsDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.v1_errors import v1_refusals
@@ -101,10 +101,14 @@ async def update_workflow(
     responses=v1_refusals(404, 422, 500),
 )
 async def delete_workflow(
-    workflow_id: AnObjectId, caller: TeamCallerDep, workflows: WorkflowsDep
+    workflow_id: AnObjectId,
+    caller: TeamCallerDep,
+    workflows: WorkflowsDep,
+    runs: InteractiveRunsDep,
 ) -> None:
-    """Remove a workflow with all its versions."""
+    """Remove a workflow with all its versions; its runs are ended and removed as well."""
     await workflows.delete(caller, workflow_id)
+    await runs.delete_of_workflow(caller, workflow_id)
 
 
 @router.post(
