@@ -182,7 +182,7 @@ class RunRepository:
         return bool(deleted.deleted_count)
 
     @guarded
-    async def open_of_workflow(self, organization_id: str, workflow_id: str) -> list[str]:
+    async def open_of_workflow(self, organization_id: str, workflow_id: str) -> Sequence[str]:
         """Return the ids of a workflow's runs that have not ended."""
         wanted = {"organization_id": organization_id, "workflow_id": workflow_id, "is_open": True}
         cursor = self._runs.find(wanted, {"_id": 1}, hint=indexes.RUNS_BY_WORKFLOW)
