@@ -43,6 +43,7 @@ from store.words import (
     WITH_OUTPUT,
     attempt_of,
     ensure_known,
+    is_input_kept,
     is_revised,
     is_said,
     kept_beside,
@@ -128,15 +129,16 @@ class Settling:
         ensure_known(fence, context, run_id)
         if not fence.is_open and not is_revised(fence, call):
             if fence.has_settled(context):
-                await self._conclude(call, fence)
+                await self._conclude(call)
                 await self._free(context, fence)
             return SettleExecutionReply(superseded=fence.started_generation < context.generation)
         missing = await self._settle(context, fence, call.tasks, known, taken)
         if missing:
             return SettleExecutionReply(missing=missing)
         await self._tidy(call, fence)
+        await self._staleness.confirm_edits(call, is_full=fence.is_full)
         await self._close(call, fence)
-        await self._conclude(call, fence)
+        await self._conclude(call)
         await self._free(context, fence)
         return SettleExecutionReply()
 
@@ -232,11 +234,7 @@ class Settling:
                 plan.cancelled.append(task)
                 return
             held = known.by_id.get(row_id(context, task))
-            is_known = is_said(task, held, known) or (
-                not fence.is_full
-                and task.task_name == fence.input_task_name
-                and (task.task_name, task.item) in known.edited
-            )
+            is_known = is_said(task, held, known) or is_input_kept(task, fence, known)
             if is_known and task.item is not None and held is not None:
                 plan.said.append(held["_id"])
             if not is_known:
@@ -364,10 +362,10 @@ class Settling:
         if updates:
             await self._rows.bulk_write(list(updates), ordered=False)
 
-    async def _conclude(self, call: SettleExecutionCall, fence: Fence) -> None:
+    async def _conclude(self, call: SettleExecutionCall) -> None:
         """Bring in line what came until the close."""
         await self._leftovers.sweep(call)
-        await self._staleness.conclude(call, is_full=fence.is_full)
+        await self._staleness.conclude(call)
 
     async def _tidy(self, call: SettleExecutionCall, fence: Fence) -> None:
         """Hide skipped tasks and discarded results."""

@@ -119,11 +119,10 @@ class Staleness:
                 hint=indexes.ROWS_BY_ITEM,
             )
 
-    async def conclude(self, call: SettleExecutionCall, *, is_full: bool) -> None:
-        """Draw the line under a run that has closed. Repeatable.
+    async def confirm_edits(self, call: SettleExecutionCall, *, is_full: bool) -> None:
+        """Count results edited before a run that reused them, and that completed, as re-executed.
 
-        Results edited before a run that reused them, and that completed, count as re-executed; what
-        depends on a result that was edited meanwhile is outdated.
+        Before the run is closed, so that whoever sees it completed sees this, too. Repeatable.
         """
         context = call.context
         has_completed = call.status == ExecutionStatus.COMPLETED.value
@@ -138,6 +137,13 @@ class Staleness:
                 {"$set": {"edited_status": REEXECUTED, "updated_at": now()}},
                 hint=indexes.ROWS_BY_ITEM,
             )
+
+    async def conclude(self, call: SettleExecutionCall) -> None:
+        """Mark what depends on a result that was edited while a run went on, once it has closed.
+
+        Repeatable.
+        """
+        context = call.context
         closed = await self._executions.find_one(
             {"_id": context.flow_execution_id, "generation": context.generation, "is_open": False},
             {"outdated": 1},
@@ -147,6 +153,7 @@ class Staleness:
             return
         await self.mark(context.flow_execution_id, since)
         if not await self.has_any(context.flow_execution_id):
+            has_completed = call.status == ExecutionStatus.COMPLETED.value
             status = ExecutionStatus.EDITED.value if has_completed else call.status
             await self._executions.update_one(
                 {

@@ -15,7 +15,7 @@ from store.clock import now
 from store.group_commit import GroupCommit
 from store.models import ExecutionStatus, ProcessingStatus, SlotState
 from store.output_index import OutputIndex, Shape
-from store.rows import NOT_EDITED, REPORTED, RowWrite, RowWriter
+from store.rows import REPORTED, RowWrite, RowWriter
 from store.values import Database, Document, Values
 
 _FIELDS = {
@@ -100,7 +100,11 @@ class Starts:
         return document
 
     async def _show_input(self, document: Document) -> None:
-        """Write the input task's row: its output is the execution's input, unless edited."""
+        """Write the input task's row: its output is the execution's input.
+
+        Where results are reused the earlier row stays, edited or not; settling replaces it if what
+        the flow reads is another input now.
+        """
         context = RunContext(
             organization_id=document["organization_id"],
             flow_id=document["flow_id"],
@@ -109,7 +113,7 @@ class Starts:
             generation=document["generation"],
         )
         name = document["input_task_name"]
-        if document["mode"] == "stale" and await self._is_edited(context, name):
+        if document["mode"] == "stale" and await self._is_shown(context, name):
             return
         row = RowWrite(
             context=context,
@@ -131,16 +135,17 @@ class Starts:
         shape = Shape(name, is_iteration=False)
         await asyncio.gather(self._rows.write(row), self._outputs.ensure(context, [shape]))
 
-    async def _is_edited(self, context: RunContext, task_name: str) -> bool:
-        """Return whether a person changed what the input task shows."""
-        place = {
+    async def _is_shown(self, context: RunContext, task_name: str) -> bool:
+        """Return whether an earlier run's row of the input task is there to be kept."""
+        shown = {
             "execution_id": context.flow_execution_id,
             "task_name": task_name,
             "item": None,
             "live": True,
+            "status": ProcessingStatus.COMPLETED.value,
+            "outside": {"$ne": True},
         }
-        edited = {**place, "edited_status": {"$ne": NOT_EDITED}}
-        return await self._task_executions.find_one(edited, {"_id": 1}) is not None
+        return await self._task_executions.find_one(shown, {"_id": 1}) is not None
 
 
 def _stamp(start: Start) -> tuple[Document, list[Document]]:

@@ -59,6 +59,17 @@ def may_be_input(task: TaskSettlement) -> bool:
     return task.state is TaskState.COMPLETED and is_whole and not task.fingerprint
 
 
+def is_input_kept(task: TaskSettlement, fence: Fence, known: Known) -> bool:
+    """Return whether the input task's earlier row stays: what it says holds, or a person said it.
+
+    Only where results are reused; the input task itself fires in every run.
+    """
+    if fence.is_full or task.task_name != fence.input_task_name:
+        return False
+    place = task.task_name, task.item
+    return place in known.edited or (*place, task.output_digest) in known.reusable
+
+
 def says(row: RowWrite, task: TaskSettlement) -> bool:
     """Return whether a row that is not written yet says what the workflow says."""
     if row.status is not STATUS[task.state] or task.state is TaskState.REUSED:

@@ -68,6 +68,7 @@ async def test_only_what_is_stale_runs_again_and_reads_what_was_edited(
 ) -> None:
     await chain.edit("a", {"got": "by hand"})
     planned = await chain.plan()
+    before = await chain.rows()
 
     ended = await chain.again(only_stale=True)
 
@@ -81,6 +82,9 @@ async def test_only_what_is_stale_runs_again_and_reads_what_was_edited(
         "d": ("reuse", "unchanged"),
     }
     rows = await chain.rows()
+    replaced = {name for name in rows if rows[name]["id"] != before[name]["id"]}
+    assert replaced == {"b", "b#0", "c", "c#0"}
+    assert rows["start"] == before["start"]
     assert rows["b"]["output"] == answered(rows["b"], {"got": {"of": {"got": "by hand"}}})
     assert rows["a"]["edited_status"] == "edited_reexecuted"
     assert rows["b"]["edited_status"] == "not_edited"
