@@ -35,8 +35,7 @@ class RunnableWorkflows:
         """Return a version of a workflow, the active one unless given.
 
         Raises:
-            WorkflowNotFoundError: No such workflow.
-            WorkflowVersionNotFoundError: It has no such version.
+            WorkflowNotFoundError: No such workflow, or version of it.
             InvalidError: It embeds what does not exist any more.
         """
         organization_id = caller.organization_id

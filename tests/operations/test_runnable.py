@@ -3,9 +3,9 @@
 import pytest
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
-from flows.errors import InvalidGraphError, WorkflowNotFoundError
+from flows.errors import InvalidError, WorkflowNotFoundError
 from operations.caller import Caller
-from operations.resolving import ResolvedWorkflows
+from operations.runnable import RunnableWorkflows
 from operations.vault import Vault
 from operations.workflows import NewWorkflow, Workflows
 from store.credentials import CredentialRepository
@@ -21,7 +21,7 @@ class Shelf:
         stored = WorkflowRepository(database)
         self.caller: Caller = a_caller()
         self.workflows = Workflows(stored, Vault.over(database, [ENCRYPTION_KEY]))
-        self.resolving = ResolvedWorkflows(self.workflows, stored, CredentialRepository(database))
+        self.resolving = RunnableWorkflows(self.workflows, stored, CredentialRepository(database))
 
     async def add(self, document: GraphDocument) -> str:
         new = NewWorkflow(name="Desk", description=None, graph=document)
@@ -59,7 +59,7 @@ async def test_what_is_embedded_and_gone_is_told(shelf: Shelf) -> None:
     outer = await shelf.add(graph(node("super_node", "s", super_workflow_id=inner)))
     await shelf.workflows.delete(shelf.caller, inner)
 
-    with pytest.raises(InvalidGraphError, match="no such version"):
+    with pytest.raises(InvalidError, match="cannot be run any more"):
         await shelf.resolving.resolved(shelf.caller, outer, None)
 
 
@@ -85,5 +85,5 @@ async def test_workflows_of_others_are_not_found_and_not_embedded(shelf: Shelf) 
 
     with pytest.raises(WorkflowNotFoundError):
         await shelf.resolving.resolved(other, inner, None)
-    with pytest.raises(InvalidGraphError):
+    with pytest.raises(InvalidError):
         await shelf.resolving.resolved(other, theirs.id, None)
