@@ -34,7 +34,7 @@ def a_number(value: object) -> object:
     return value
 
 
-Number = Annotated[int, BeforeValidator(a_number), Field(ge=0), AfterValidator(within_reach)]
+Number = Annotated[int, Field(ge=0), BeforeValidator(a_number), AfterValidator(within_reach)]
 Name = Annotated[str, Field(min_length=1, max_length=255)]
 
 _GRAPH_KEYS = frozenset(
@@ -88,7 +88,7 @@ class WorkflowPatchRequest(BaseModel):
 class ConcurrencyRequest(BaseModel):
     """How many runs may be open at once; null for any number."""
 
-    max_concurrent_runs: Annotated[int, BeforeValidator(a_number), Field(ge=1, le=1_000_000)] | None
+    max_concurrent_runs: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(a_number)] | None
 
 
 class CloneRequest(BaseModel):
