@@ -99,6 +99,8 @@ class RunGateway:
                 )
         except (WorkflowAlreadyStartedError, WorkflowNotFoundError):
             return None
+        finally:
+            await _heard(operation)
         if answer.kind is AnswerKind.MOVED:
             return await self._answer(start.run_id, asked)
         return answer
@@ -170,6 +172,16 @@ def _search_attributes(start: InteractiveRunStart) -> TypedSearchAttributes:
             SearchAttributePair(_KEYWORD(INTERACTIVE_WORKFLOW_ID), start.workflow_id),
         ]
     )
+
+
+async def _heard(operation: WithStartWorkflowOperation[Any, Any]) -> None:
+    """Take notice of how a start ended: it says so twice, and complains if nobody listens."""
+    ending = asyncio.ensure_future(operation.workflow_handle())
+    await asyncio.wait([ending], timeout=0)
+    if ending.done():
+        ending.exception()
+    else:
+        ending.cancel()
 
 
 @asynccontextmanager
