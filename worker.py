@@ -34,6 +34,7 @@ from runtime.mongo import Mongo
 from runtime.mongo_pool import PoolListener
 from runtime.payload_encryption import codec_of
 from runtime.readiness import free_port
+from runtime.run_gateway import RunGateway
 from runtime.settings import Settings, load_settings
 from runtime.shutdown import run_until_signalled, unless_stopped
 from runtime.temporal import connect, worker_runtime, workflow_runner
@@ -108,7 +109,9 @@ async def serve(
         freed = promotion_of(mongo, gateway).promote
         projection = Projection(mongo.database, reopening.adopt, freed)
         activities = [
-            *record_activities(settings, mongo, gateway, projection),
+            *record_activities(
+                settings, mongo, gateway, RunGateway(client, settings.task_queue), projection
+            ),
             *await stack.enter_async_context(task_activities(settings, mongo, spans)),
             *await stack.enter_async_context(interactive_activities(settings, mongo, spans)),
             *more_activities,

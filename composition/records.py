@@ -16,6 +16,7 @@ from operations.reconciliation import Reconciler
 from operations.reexecution import ReExecution
 from operations.reruns import Reruns
 from operations.reviews import ReviewSweep
+from operations.run_sweep import RunSweep
 from operations.schedules import ScheduledStarts, Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
@@ -23,6 +24,7 @@ from operations.triggers import Triggers
 from operations.vault import Vault
 from runtime.gateway import Gateway
 from runtime.mongo import Mongo
+from runtime.run_gateway import RunGateway
 from runtime.settings import Settings
 from store.accounts import AccountRepository
 from store.credentials import CredentialRepository
@@ -31,6 +33,7 @@ from store.expiry import Expiry
 from store.file_contents import GridFSContents
 from store.files import FileRepository
 from store.flows import FlowRepository
+from store.interactive_runs import RunRepository
 from store.payloads import PayloadRepository
 from store.projection import Projection
 from store.reruns import RerunRepository
@@ -42,7 +45,11 @@ Activity = Callable[..., Any]
 
 
 def record_activities(
-    settings: Settings, mongo: Mongo, gateway: Gateway, projection: Projection
+    settings: Settings,
+    mongo: Mongo,
+    gateway: Gateway,
+    run_gateway: RunGateway,
+    projection: Projection,
 ) -> list[Activity]:
     """Return the activities that keep the read model true."""
     executions = ExecutionRepository(mongo.database)
@@ -66,6 +73,7 @@ def record_activities(
         uploads=FileSweep(FileRepository(mongo.database), GridFSContents(mongo.database)),
         payload_retention=settings.payload_retention,
         wakes=wakes_of(mongo, gateway),
+        runs=RunSweep(RunRepository(mongo.database), gateway, run_gateway),
         reruns=Reruns(
             RerunRepository(mongo.database),
             AccountRepository(mongo.database),

@@ -16,6 +16,7 @@ from operations.aftermath import Aftermath
 from operations.files import FileSweep
 from operations.reruns import Reruns
 from operations.reviews import ReviewSweep
+from operations.run_sweep import RunSweep
 from operations.schedules import Schedules
 from operations.starting import Starter
 from operations.waiting import Wakes
@@ -63,6 +64,7 @@ class Reconciler:
         uploads: FileSweep,
         reviews: ReviewSweep,
         wakes: Wakes,
+        runs: RunSweep,
         payload_retention: timedelta,
     ) -> None:
         """Borrow everything.
@@ -83,6 +85,7 @@ class Reconciler:
         self._uploads = uploads
         self._reviews = reviews
         self._wakes = wakes
+        self._runs = runs
         self._payload_retention = payload_retention
 
     async def round(self, call: ReconcileCall) -> ReconcileReply:
@@ -93,7 +96,7 @@ class Reconciler:
         holds any more go to the next in line, schedules are brought in line with their flows, and a
         bounded number is deleted of executions that their flow keeps no longer, of payloads that no
         history needs any more, and of what is left of uploads. Reviews that
-        somebody began too long ago are taken back.
+        somebody began too long ago are taken back, and interactive runs looked at.
 
         Raises:
             StoreUnavailableError: MongoDB stopped answering.
@@ -115,6 +118,7 @@ class Reconciler:
         await self._payloads.delete_expired(self._payload_retention)
         await self._uploads.sweep(call.limit)
         await self._reviews.sweep(call.limit)
+        await self._runs.sweep(call.limit)
         return ReconcileReply(
             looked_at=len(found),
             expired=await self._expire(call.limit),

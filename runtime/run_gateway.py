@@ -105,6 +105,28 @@ class RunGateway:
             return await self._answer(start.run_id, asked)
         return answer
 
+    async def start(self, start: InteractiveRunStart) -> None:
+        """Start a run that nobody waits for. Repeatable.
+
+        Raises:
+            TemporalUnavailableError: The server does not answer.
+        """
+        async with translated():
+            try:
+                await self._client.start_workflow(
+                    INTERACTIVE_RUN,
+                    start,
+                    id=run_workflow_id(start.run_id),
+                    task_queue=self._task_queue,
+                    id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
+                    search_attributes=_search_attributes(start),
+                    static_summary=f"{start.workflow_name} v{start.version_number}",
+                    priority=Priority(fairness_key=start.organization_id),
+                    rpc_timeout=SIGNAL_TIMEOUT,
+                )
+            except WorkflowAlreadyStartedError:
+                return
+
     async def post(self, run_id: str, given: TurnGiven) -> Answer | None:
         """Hand in an input and wait for its answer; None if the run has ended.
 

@@ -63,7 +63,7 @@ WEBHOOK_DATA_BY_TASK = "unique_by_task"
 RUNS_BY_KEY = "unique_by_key"
 RUNS_BY_CREATED = "by_created"
 RUNS_BY_WORKFLOW = "by_workflow_created"
-RUNS_OPEN = "open_by_update"
+RUNS_OPEN = "open_by_check"
 TURNS_BY_NUMBER = "unique_by_number"
 TURNS_BY_INPUT = "by_input"
 CHUNKS_IN_ORDER = "files_id_1_n_1"
@@ -101,7 +101,7 @@ INDEXES: dict[str, list[IndexModel]] = {
         ),
         _index(RUNS_BY_CREATED, "organization_id", "-created_at", "-_id"),
         _index(RUNS_BY_WORKFLOW, "organization_id", "workflow_id", "-created_at", "-_id"),
-        _index(RUNS_OPEN, "updated_at", only={"is_open": True}),
+        _index(RUNS_OPEN, "checked_at", only={"is_open": True}),
     ],
     collections.INTERACTIVE_TURNS: [
         _index(TURNS_BY_NUMBER, "run_id", "turn_number", unique=True),

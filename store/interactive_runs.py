@@ -19,6 +19,7 @@ from contracts.runs import InteractiveRunStart, RecordTurnCall, TurnView
 from dialogs.state import RunStatus
 from flows.errors import InteractiveRunNotFoundError
 from store import collections, indexes
+from store.clock import now
 from store.faults import guarded
 from store.values import Database, Document, Values, encode
 
@@ -104,6 +105,7 @@ class RunRepository:
             "created_at": record.created_at,
             "updated_at": record.updated_at,
             "is_open": True,
+            "checked_at": record.created_at,
             "start": await self._values.put(record.id, encode(start)),
         }
         try:
@@ -180,6 +182,42 @@ class RunRepository:
         await self._turns.delete_many(place)
         deleted = await self._runs.delete_one(_one(organization_id, run_id))
         return bool(deleted.deleted_count)
+
+    @guarded
+    async def unchecked(self, limit: int) -> Sequence[RunRecord]:
+        """Return open runs of all organizations, those looked at longest ago first; marks them."""
+        cursor = (
+            self._runs.find({"is_open": True}, {"start": 0})
+            .sort([("checked_at", 1)])
+            .limit(limit)
+            .hint(indexes.RUNS_OPEN)
+        )
+        found = [document async for document in cursor]
+        ids = [document["_id"] for document in found]
+        await self._runs.update_many({"_id": {"$in": ids}}, {"$set": {"checked_at": now()}})
+        return [_run(document) for document in found]
+
+    @guarded
+    async def fail(self, record: RunRecord, source: str, error: str) -> bool:
+        """Close a run as failed, unless it moved on since the record was read."""
+        changed = await self._runs.update_one(
+            {
+                **_one(record.organization_id, record.id),
+                "is_open": True,
+                "turn_number": record.turn_number,
+                "status": record.status.value,
+            },
+            {
+                "$set": {
+                    "status": RunStatus.FAILED.value,
+                    "termination_source": source,
+                    "error": error,
+                    "is_open": False,
+                    "updated_at": now(),
+                }
+            },
+        )
+        return bool(changed.modified_count)
 
     @guarded
     async def open_of_workflow(self, organization_id: str, workflow_id: str) -> Sequence[str]:

@@ -2,15 +2,29 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from temporalio.client import Client
 
 from dialogs.state import RunInput, RunStatus
-from flows.errors import InteractiveRunEndedError, InteractiveRunNotFoundError, TurnUnderWayError
+from flows.errors import (
+    InteractiveRunEndedError,
+    InteractiveRunNotFoundError,
+    TemporalUnavailableError,
+    TurnUnderWayError,
+)
+from operations.run_sweep import GRACE, LOST, NEVER_STARTED, RunSweep
+from runtime.embedded import NAMESPACE
+from runtime.gateway import Gateway
+from runtime.readiness import LOOPBACK, free_port
+from runtime.run_gateway import RunGateway
+from runtime.temporal import connect
+from store.collections import INTERACTIVE_RUNS
 from store.interactive_runs import RunQuery
 from tests.support.eventually import eventually
 from tests.support.interactive import (
@@ -190,6 +204,59 @@ async def test_a_turn_is_the_same_when_each_workflow_task_replays_it(
     assert answer.view.status is RunStatus.COMPLETED
     assert spoken(answer.view) == ["status 200"]
     assert receiver.keys["/call"] == [f"{answer.run_id}/1/node_call/1"]
+
+
+async def aged(desk: Desk, run_id: str) -> None:
+    """Let a run look as if nothing had happened to it for a while."""
+    long_ago = datetime.now(UTC) - 2 * GRACE
+    changes = {"updated_at": long_ago, "checked_at": long_ago}
+    await desk.database[INTERACTIVE_RUNS].update_one({"_id": ObjectId(run_id)}, {"$set": changes})
+
+
+async def test_a_run_that_was_never_started_is_started_where_somebody_will_ask(
+    desk: Desk, temporal_client: Client
+) -> None:
+    cut_off = await connect(f"{LOOPBACK}:{free_port()}", NAMESPACE, lazy=True)
+    away = await a_desk_on(desk.database, cut_off, desk.task_queue)
+    key = str(uuid4())
+    for asked in (key, None):
+        with pytest.raises(TemporalUnavailableError):
+            await away.runs.execute(desk.caller, DESK, RunInput(), key=asked)
+    (unasked, keyed), _ = await desk.runs.list(desk.caller, RunQuery())
+    for record in (unasked, keyed):
+        await aged(desk, record.id)
+
+    await sweep_of(desk, temporal_client).sweep(10)
+
+    told = await desk.runs.execute(desk.caller, DESK, RunInput(), key=key)
+    assert (told.run_id, told.view.status) == (keyed.id, RunStatus.WAITING)
+    closed = await desk.repository.get(desk.caller.organization_id, unasked.id)
+    assert (closed.status, closed.termination_source) == (RunStatus.FAILED, NEVER_STARTED)
+
+
+async def test_a_run_that_somebody_terminated_is_closed_and_one_that_waits_is_left(
+    desk: Desk, temporal_client: Client
+) -> None:
+    ended = await desk.runs.execute(desk.caller, DESK, RunInput())
+    waiting = await desk.runs.execute(desk.caller, DESK, RunInput())
+    await temporal_client.get_workflow_handle(f"workflow-run:{ended.run_id}").terminate()
+    for run_id in (ended.run_id, waiting.run_id):
+        await aged(desk, run_id)
+
+    await sweep_of(desk, temporal_client).sweep(10)
+
+    closed = await desk.repository.get(desk.caller.organization_id, ended.run_id)
+    assert (closed.status, closed.termination_source) == (RunStatus.FAILED, LOST)
+    again = await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=waiting.run_id)
+    assert again.view.turn_number == 2
+    with pytest.raises(InteractiveRunEndedError):
+        await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=ended.run_id)
+
+
+def sweep_of(desk: Desk, client: Client) -> RunSweep:
+    """Return what looks at open runs."""
+    gateway = Gateway(client, desk.task_queue)
+    return RunSweep(desk.repository, gateway, RunGateway(client, desk.task_queue))
 
 
 async def histories_of(client: Client, run_id: str) -> int:

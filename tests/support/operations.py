@@ -23,6 +23,7 @@ from operations.reconciliation import Reconciler
 from operations.reexecution import ReExecution
 from operations.reruns import Reruns
 from operations.reviews import ReviewSweep
+from operations.run_sweep import RunSweep
 from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.starting import Starter
@@ -30,6 +31,7 @@ from operations.truth import TruthCheck
 from operations.vault import Vault
 from operations.waiting import Wakes
 from runtime.gateway import Described, Gateway
+from runtime.run_gateway import RunGateway
 from store.accounts import AccountRepository
 from store.audit import Audit
 from store.credentials import CredentialRepository
@@ -39,6 +41,7 @@ from store.file_contents import GridFSContents
 from store.files import FileRepository
 from store.flows import FlowRepository
 from store.indexes import ensure_indexes
+from store.interactive_runs import RunRepository
 from store.models import ExecutionRecord
 from store.payloads import PayloadRepository
 from store.projection import Projection
@@ -179,6 +182,7 @@ async def operations_on(
             uploads=FileSweep(FileRepository(database), GridFSContents(database)),
             payload_retention=timedelta(days=7),
             wakes=Wakes(Suspension(database), gateway, {}),
+            runs=RunSweep(RunRepository(database), gateway, RunGateway(client, task_queue)),
             schedules=schedules,
             reruns=Reruns(
                 RerunRepository(database),
