@@ -32,7 +32,10 @@ COLLECTIONS = (
     "service_accounts",
     "api_keys",
     "files",
+    "human_reviews",
+    "human_review_assignments",
 )
+CODES = {400: "bad_request", 403: "forbidden", 404: "not_found"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,21 @@ ATTEMPTS = [
         404,
         {"task_name": "a", "data": {}},
     ),
+    Attempt("GET", "/api/flow-executions/{execution}/plan", 403),
     Attempt("GET", "/api/task-executions/{task_execution}", 404),
+    Attempt(
+        "PUT",
+        "/api/task-executions",
+        404,
+        {
+            "id": "{task_execution}",
+            "flow_execution_id": "{execution}",
+            "task_name": "a",
+            "task_execution_idx": 0,
+            "status": "completed",
+            "output": {"value": "taken over"},
+        },
+    ),
     Attempt("GET", "/api/task-outputs/{task_output}", 404),
     Attempt(
         "POST",
@@ -111,6 +128,28 @@ ATTEMPTS = [
         "/api/flow-executions/{execution}/task-status",
         403,
         {"statuses": [{"task_name": "a", "status": "completed"}]},
+    ),
+    Attempt(
+        "POST",
+        "/api/human-review-tasks",
+        400,
+        {
+            "flow_execution_id": "{execution}",
+            "source_task_name": "a",
+            "source_task_execution_idx": 1,
+            "target_task_executions": [{"task_name": "a", "task_execution_idx": 0}],
+            "assigned_users": ["{account}"],
+        },
+    ),
+    Attempt("GET", "/api/human-review-tasks/{review}", 404),
+    Attempt("GET", "/api/human-review-tasks/{review}/assignments", 404),
+    Attempt("POST", "/api/human-review-tasks/{review}/start", 404),
+    Attempt("POST", "/api/human-review-tasks/{review}/unstart", 404),
+    Attempt(
+        "POST",
+        "/api/human-review-tasks/{review}/complete",
+        404,
+        {"review_result": True, "reviewed_output": [{}]},
     ),
     Attempt("GET", "/api/flows/{flow}/tags", 403),
     Attempt("GET", "/api/flows/{flow}/metadata/keys", 403),
@@ -170,6 +209,8 @@ UNADDRESSED = {
     "POST /api/flows",
     "GET /api/flows/available-tags",
     "GET /api/task-executions",
+    "GET /api/human-review-tasks",
+    "GET /api/human-review-tasks/by-execution",
     "GET /api/models",
     "GET /api/task-executors",
     "GET /api/task-outputs",
@@ -209,8 +250,8 @@ async def owned(working_api: Api) -> tuple[Platform, dict[str, str]]:
     return owner, await one_of_everything(owner)
 
 
-async def one_of_everything(owner: Platform) -> dict[str, str]:
-    """Make what the table above names, and return the ids."""
+async def one_of_everything(owner: Platform, reviewer_id: str | None = None) -> dict[str, str]:
+    """Make what the table above names, and return the ids; a review asks its reviewer."""
     execution = await owner.completed(a_flow(task("a")))
     shown = await execution.shown()
     row = (await execution.task_executions(task_name="a"))[0]
@@ -225,8 +266,19 @@ async def one_of_everything(owner: Platform) -> dict[str, str]:
     await owner.client.put(
         f"/api/flows/{shown['flow_id']}/invitations", json={"user_ids": [account]}
     )
+    review = await owner.client.post(
+        "/api/human-review-tasks",
+        json={
+            "flow_execution_id": execution.id,
+            "source_task_name": "a",
+            "source_task_execution_idx": 0,
+            "target_task_executions": [{"task_name": "a", "task_execution_idx": 0}],
+            "assigned_users": [reviewer_id or str(uuid4())],
+        },
+    )
     return {
         "organization": owner.organization_id,
+        "review": review.json()["id"],
         "group": group.json()["id"],
         "account": account,
         "key": key.json()["id"],
@@ -259,7 +311,7 @@ async def test_what_is_foreign_is_refused_and_nothing_changes(
     response = await tried(intruder.client, attempt, ids)
 
     assert response.status_code == attempt.status
-    assert response.json()["error"]["code"] == {403: "forbidden", 404: "not_found"}[attempt.status]
+    assert response.json()["error"]["code"] == CODES[attempt.status]
     assert await stored(working_api, owner.organization_id) == before
     assert await stored(working_api, intruder.organization_id) == own
 
@@ -291,9 +343,12 @@ async def test_lists_show_nothing_that_is_foreign(
     all_rows = await intruder.get("/api/task-executions")
     behind = await intruder.get("/api/task-executions", params={"after": ids["task_execution"]})
     outputs = await intruder.get("/api/task-outputs")
+    reviews = await intruder.get(
+        "/api/human-review-tasks/by-execution", params={"flow_execution_id": ids["execution"]}
+    )
 
     assert flows.json()["total"] == 0
-    assert tags.json() == outputs.json() == []
+    assert tags.json() == outputs.json() == reviews.json() == []
     assert rows.json() == all_rows.json() == {"task_executions": []}
     assert behind.status_code == 404
 
@@ -323,7 +378,10 @@ async def test_to_an_uninvited_worker_a_flow_is_as_foreign(
         for attempt in ATTEMPTS
         if attempt.path not in NEEDING_NO_INVITATION and not attempt.path.startswith(NOT_OF_A_FLOW)
     ]
-    flow_ids = {ids["flow"], ids["execution"], ids["task_execution"], ids["task_output"]}
+    flow_ids = {
+        ids[name] for name in ("flow", "execution", "task_execution", "task_output", "review")
+    }
+    of_execution = {"flow_execution_id": ids["execution"]}
     before = await stored(working_api, owner.organization_id)
 
     for attempt in foreign:
@@ -333,7 +391,8 @@ async def test_to_an_uninvited_worker_a_flow_is_as_foreign(
     for name in sorted(UNADDRESSED):
         method, path = name.split(" ")
         if method == "GET" and path != "/api/files/content":
-            answer = await worker.get(path)
+            answer = await worker.get(path, params=of_execution)
+            assert answer.status_code in (200, 403, 404), name
             assert not any(each in answer.text for each in flow_ids), name
 
     assert len(foreign) > 30
