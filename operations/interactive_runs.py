@@ -25,7 +25,7 @@ from flows.errors import (
     TemporalUnavailableError,
     TurnUnderWayError,
 )
-from operations.caller import Caller
+from operations.caller import Caller, Role
 from runtime.run_gateway import RunGateway
 from store.clock import now
 from store.interactive_runs import RunQuery, RunRecord, RunRepository, new_run_id
@@ -100,6 +100,7 @@ class InteractiveRuns:
             key: Chosen by the caller: the same key leads to the same turn.
 
         Raises:
+            ForbiddenError: The role may not run workflows.
             NotFoundError: No such workflow, version or run.
             InvalidError: The graph has no start node; or only a run could be told that.
             InteractiveRunEndedError: The run is at its end.
@@ -107,6 +108,7 @@ class InteractiveRuns:
             RateLimitedError: Too many wait for this run.
             UnavailableError: The store or Temporal does not answer; hand it in again.
         """
+        caller.require(Role.INTEGRATION, "run workflows")
         input_id = key or _id_of_messages(given) or str(uuid4())
         if run_id is None:
             return await self._begin(
@@ -123,11 +125,13 @@ class InteractiveRuns:
         Raises:
             InteractiveRunNotFoundError: No such run.
         """
+        caller.require(Role.PUBLISHER, "see runs")
         record = await self._runs.with_start(caller.organization_id, run_id)
         return record, await self._runs.pairs(caller.organization_id, run_id)
 
     async def list(self, caller: Caller, query: RunQuery) -> tuple[list[RunRecord], int]:
         """Return a page of runs, newest first, and how many there are."""
+        caller.require(Role.PUBLISHER, "see runs")
         return await self._runs.list(caller.organization_id, query)
 
     async def delete(self, caller: Caller, run_id: str) -> None:
@@ -136,6 +140,7 @@ class InteractiveRuns:
         Raises:
             InteractiveRunNotFoundError: No such run.
         """
+        caller.require(Role.INTEGRATION, "delete runs")
         record = await self._runs.get(caller.organization_id, run_id)
         if not record.status.is_terminal:
             await self._gateway.stop(run_id, StopAsked(input_id=str(uuid4())))

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Self
 
-from pydantic import BaseModel, Field, JsonValue, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
@@ -60,6 +60,15 @@ class TaskExecutionUpdate(BaseModel):
 
     Either ``processing_status`` or ``status`` must be there; the former counts.
     """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": "string"}}}
+                for name in ("processing_status", "status")
+            ]
+        }
+    )
 
     id: AUuid
     flow_execution_id: AUuid

@@ -1,6 +1,5 @@
 """Interactive runs: turns, reading, deleting."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response, status
@@ -9,7 +8,7 @@ from pydantic import AfterValidator
 from api.deps import InteractiveRunsDep, TeamCallerDep
 from api.replies import reply
 from api.routing import ProtectedRoute
-from api.schemas.parameters import IdempotencyKey, within_reach
+from api.schemas.parameters import AnInstant, IdempotencyKey, within_reach
 from api.schemas.runs import (
     ExecuteRequest,
     ExecuteResponse,
@@ -71,8 +70,8 @@ async def list_workflow_runs(
     runs: InteractiveRunsDep,
     workflow_id: Annotated[str | None, Query(pattern=OBJECT_ID)] = None,
     status: StatusWord | None = None,
-    start: datetime | None = None,
-    end: datetime | None = None,
+    start: AnInstant | None = None,
+    end: AnInstant | None = None,
     page: PageNumber = 1,
     size: PageSize = 100,
 ) -> Response:
