@@ -15,6 +15,7 @@ from temporalio.client import WorkflowFailureError, WorkflowHandle
 from contracts.messages import DeliveryNotice, FireCall, Seed, TaskCall
 from contracts.names import DELIVERED, SCHEDULED_START
 from flows.model import Flow, RetryPolicy, Task
+from tests.replay.talks import TALKS, Talk
 from tests.support.engine import (
     INPUT,
     Engine,
@@ -180,7 +181,8 @@ _QUICK = RetryPolicy(max_attempts=5, initial_interval_seconds=0.05)
 _ONCE = RetryPolicy(max_attempts=1)
 _NUMBERS: dict[str, JsonValue] = {"n": [1, 2, 3]}
 
-SCENARIOS: Mapping[str, Scenario | Firing] = {
+SCENARIOS: Mapping[str, Scenario | Firing | Talk] = {
+    **TALKS,
     "instant_chain": Scenario(a_flow(*chain(3)), {"n": 1}),
     "http_request": Scenario(a_flow(effect("send", {"n": "{{start.n}}"})), {"n": 1}),
     "python_code": Scenario(a_flow(pure("compute", "{{start.n}}")), {"n": 1}),
