@@ -13,6 +13,7 @@ from operations.standing import Served, differences_of_status
 from runtime.gateway import Gateway
 from store.audit import Audit
 from store.models import ExecutionRecord, ExecutionStatus
+from store.slots import held_by
 
 PAGE_SIZE = 100
 MAX_AT_ONCE = 8
@@ -46,7 +47,7 @@ class TruthCheck:
     """Compares every execution of every organization with Temporal; changes nothing.
 
     Executions may move on while it looks. A difference counts only if a second look, with the
-    record as it is then, still finds one.
+    record as it is then, still finds one; a slot, if nothing held it before and after all else.
     """
 
     def __init__(self, audit: Audit, gateway: Gateway) -> None:
@@ -67,8 +68,11 @@ class TruthCheck:
             async with limit:
                 await self._check(record, verdict)
 
+        stale_before = await self._stale_slots()
         async for page in self._pages():
             await asyncio.gather(*(checked(record) for record in page))
+        if stale_before:
+            verdict.differences.extend(stale_before & await self._stale_slots())
         verdict.differences.sort(key=lambda found: (found.flow_execution_id, found.what))
         return verdict
 
@@ -77,6 +81,19 @@ class TruthCheck:
         while page := await self._audit.executions(after=after, limit=PAGE_SIZE):
             yield page
             after = page[-1].id
+
+    async def _stale_slots(self) -> set[Difference]:
+        """Return slots that nothing holds which runs; one that just ended may give its own back."""
+        found: set[Difference] = set()
+        after = ""
+        while page := await self._audit.slots.held(after=after, limit=PAGE_SIZE):
+            for held in page:
+                keys = await self._audit.slots.stale(held)
+                found |= {
+                    Difference(*held_by(key), "holds a slot, but does not run") for key in keys
+                }
+            after = page[-1].organization_id
+        return found
 
     async def _check(self, record: ExecutionRecord, verdict: Verdict) -> None:
         verdict.checked += 1

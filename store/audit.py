@@ -8,13 +8,18 @@ from store import collections
 from store.documents import EXECUTION_VALUES, execution_record
 from store.faults import guarded
 from store.models import ExecutionRecord, TaskExecutionRecord, TaskOutputRecord
+from store.slots import Slots
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 from store.values import Database, Document, Values
 
 
 class Audit:
-    """Reads executions of all organizations, and of each what its readers are shown."""
+    """Reads executions of all organizations, and of each what its readers are shown.
+
+    Attributes:
+        slots: Of organizations that have a limit.
+    """
 
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
@@ -22,6 +27,7 @@ class Audit:
         self._task_executions = TaskExecutionRepository(database)
         self._task_outputs = TaskOutputRepository(database)
         self._values = Values(database)
+        self.slots = Slots(database)
 
     @guarded
     async def executions(self, *, after: str | None, limit: int) -> list[ExecutionRecord]:

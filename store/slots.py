@@ -259,7 +259,13 @@ def slot_key(flow_execution_id: str, generation: int) -> str:
 
 def execution_of(key: str) -> str:
     """Return the execution that a slot is taken by."""
-    return key.partition(":")[0]
+    return held_by(key)[0]
+
+
+def held_by(key: str) -> tuple[str, int]:
+    """Return the execution that a slot is taken by, and its generation."""
+    execution_id, _, generation = key.partition(":")
+    return execution_id, int(generation)
 
 
 def queue_fields(state: SlotState, since: datetime) -> Document:

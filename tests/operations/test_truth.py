@@ -8,6 +8,7 @@ from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from contracts.names import flow_workflow_id
 from store.models import ExecutionRecord
+from store.slots import slot_key
 from store.values import encode
 from tests.support.effect_flows import Json, a_flow, a_note, an_effect
 from tests.support.eventually import eventually
@@ -128,6 +129,31 @@ async def test_a_deleted_execution_is_checked_as_well(
     await of_row("note", output=encode({"from": 1}))(database, record.id)
 
     assert "note: another output is shown" in await at_work.differences()
+
+
+async def test_a_slot_that_a_closed_execution_holds_is_found(
+    at_work: Operations, receiver: Receiver, database: AsyncIOMotorDatabase
+) -> None:
+    closed = await an_ended_execution(at_work, receiver)
+    keys = [slot_key(closed.id, generation) for generation in (1, 2)]
+
+    await database["execution_slots"].insert_one(
+        {"_id": closed.organization_id, "limit": 9, "held": keys}
+    )
+
+    assert await at_work.differences() == ["holds a slot, but does not run"] * 2
+
+
+async def test_a_slot_of_what_is_open_is_no_difference(
+    operations: Operations, database: AsyncIOMotorDatabase
+) -> None:
+    record = await operations.an_execution()
+
+    await database["execution_slots"].insert_one(
+        {"_id": record.organization_id, "limit": 9, "held": [slot_key(record.id, 1)]}
+    )
+
+    assert await operations.differences() == []
 
 
 async def test_closed_while_its_workflow_runs_is_a_lie(
