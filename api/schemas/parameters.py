@@ -51,6 +51,15 @@ def in_utc(value: datetime) -> datetime:
         raise PydanticCustomError("datetime_range", "Input is out of range") from error
 
 
+def written_out(value: object) -> object:
+    """Return what may be an instant as ISO 8601 has it; a number of seconds is none."""
+    try:
+        float(str(value))
+    except ValueError:
+        return value
+    raise PydanticCustomError("datetime_parsing", "Input should be a valid datetime")
+
+
 def within_reach(value: int) -> int:
     """Return a number that the store can compare with; nothing stored is as large as the cap."""
     return min(value, _LARGEST)
@@ -63,7 +72,7 @@ AnExecutionId = Annotated[FlowExecutionId, BeforeValidator(canonical_uuid), _SHO
 AnExecutionIdOr400 = Annotated[
     FlowExecutionId, BeforeValidator(execution_id_or_refusal), _SHOWN_AS_UUID
 ]
-AnInstant = Annotated[datetime, AfterValidator(in_utc)]
+AnInstant = Annotated[datetime, BeforeValidator(written_out), AfterValidator(in_utc)]
 
 AnIndex = Annotated[int, Field(ge=0), AfterValidator(within_reach)]
 

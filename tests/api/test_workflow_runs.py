@@ -233,6 +233,9 @@ async def test_runs_are_listed_newest_first_and_deleted(working: Platform) -> No
     assert (page["total"], page["page"], page["size"]) == (2, 1, 100)
     page = await listed(status="waiting_for_user_input")
     assert [row["_id"] for row in page["workflow_runs"]] == [waiting]
+    page = await listed(start="2020-01-01T00:00:00Z", end="2020-01-02T00:00:00Z")
+    assert page["total"] == 0
+    assert "detail" in await listed(start="0.5")
     page = await listed(page=2, size=1)
     assert [row["_id"] for row in page["workflow_runs"]] == [waiting]
 
