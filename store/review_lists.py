@@ -37,7 +37,10 @@ async def list_reviews(
     reviewer: Reviewer,
     query: ReviewQuery,
 ) -> Page[Review]:
-    """Return some of the reviews that a person is asked for, and how many there are."""
+    """Return some of the reviews that a person is asked for, and how many there are.
+
+    Withdrawn ones ask nobody any more, and would be pending for ever.
+    """
     reviews: Any = database[collections.REVIEWS]
     direction = -1 if query.descending else 1
     found = [{"$match": _wanted(organization_id, reviewer, query)}]
@@ -62,6 +65,7 @@ def _wanted(organization_id: str, reviewer: Reviewer, query: ReviewQuery) -> Doc
         "organization_id": organization_id,
         "reviewers": {"$in": marks_of(reviewer)},
         "deleted": False,
+        "withdrawn": False,
     }
     if query.statuses:
         wanted["status"] = {"$in": [status.value for status in query.statuses]}

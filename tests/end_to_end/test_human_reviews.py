@@ -201,6 +201,8 @@ async def test_cancelling_the_execution_asks_nobody_any_more(
     execution, (review,) = await asked(working, reviewing(ada, eve))
     await ada.did("start", review["id"])
 
+    assert (await eve.mine())["total_count"] == 1
+
     await working.client.post(f"{execution.path}/cancel")
     await execution.until("cancelled")
 
@@ -211,6 +213,8 @@ async def test_cancelling_the_execution_asks_nobody_any_more(
     await eventually(is_withdrawn, 20, saying="nobody is asked")
     assert (await ada.does("complete", review["id"], decision({}))).status_code == 400
     assert (await eve.does("start", review["id"])).status_code == 409
+    for person in (ada, eve):
+        assert (await person.mine())["total_count"] == 0
 
 
 async def test_running_again_discards_the_review_and_asks_anew(
