@@ -109,6 +109,7 @@ class InteractiveRuns:
             UnavailableError: The store or Temporal does not answer; hand it in again.
         """
         caller.require(Role.INTEGRATION, "run workflows")
+        _refuse(given, run_id)
         input_id = key or _id_of_messages(given) or str(uuid4())
         if run_id is None:
             return await self._begin(
@@ -169,8 +170,6 @@ class InteractiveRuns:
         The record comes first: a process that dies in between leaves a run that the same key, or
         the reconciler, starts.
         """
-        if given.command == "stop":
-            raise InvalidError("which run is to be stopped? run_id is missing")
         workflow = await self._workflows.resolved(caller, workflow_id, version_number)
         if start_node(workflow.graph) is None:
             raise InvalidError("the graph has no start node")
@@ -249,6 +248,20 @@ class InteractiveRuns:
         if record.workflow_id != workflow_id:
             raise InteractiveRunNotFoundError("no such run", run_id=run_id)
         return record
+
+
+def _refuse(given: RunInput, run_id: str | None) -> None:
+    """Refuse what no turn can be made of.
+
+    Raises:
+        InvalidError: A command for a run that is not named, or something that runs do not take.
+    """
+    if run_id is None and given.command in ("stop", "pause", "resume"):
+        raise InvalidError(f"which run is to {given.command}? run_id is missing")
+    if given.command == "pause":
+        raise InvalidError("runs cannot be paused: one that waits holds nothing")
+    if given.initial_state is not None:
+        raise InvalidError("a run begins without a state: initial_state must be null")
 
 
 def _id_of_messages(given: RunInput) -> str | None:

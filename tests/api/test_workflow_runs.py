@@ -146,10 +146,15 @@ async def test_what_is_refused_leaves_the_run_as_it_was(working: Platform) -> No
         await executed(working, workflow_id, word, run_id="not-an-id"),
         await executed(working, workflow_id, {"command": "dance"}),
         await executed(working, workflow_id, {"command": "stop"}),
+        await executed(working, workflow_id, {"command": "resume"}),
+        await executed(working, workflow_id, {"command": "pause"}, run_id=run_id),
+        await executed(working, workflow_id, {"initial_state": {"node": "x"}}),
         await working.client.post(f"/v1/workflows/{workflow_id}/execute", json={}),
     ]
 
-    assert [each.status_code for each in refusals] == [422, 404, 404, 404, 404, 422, 422, 400, 422]
+    assert [each.status_code for each in refusals] == (
+        [422, 404, 404, 404, 404, 422, 422, 400, 400, 400, 400, 422]
+    )
     assert all("detail" in each.json() for each in refusals)
     assert (await turn(working, workflow_id, word, run_id=run_id))["turn_number"] == 2
 
