@@ -182,7 +182,20 @@ def _decides_output(change: Change) -> bool:
 
 
 def _of_index(change: Change) -> Iterable[Notice]:
-    """Tell of an iteration that the workflow has closed; all else about outputs is in rows."""
+    """Tell of an iteration that the workflow has closed, or of what somebody outside posted.
+
+    All else about outputs is in rows.
+    """
+    posted = change.fields.get("posted")
+    if posted is not None:
+        yield from _of_output(
+            change,
+            change.document["_id"],
+            ProcessingStatus(posted["status"]),
+            posted["stale_status"],
+            posted["edited_status"] != NOT_EDITED,
+        )
+        return
     state = change.fields.get("state")
     status = None if state is None else STATUS.get(TaskState(state))
     if status is not None:
@@ -263,8 +276,8 @@ WATCHED: Mapping[str, Watched] = {
         notices=_of_row,
     ),
     collections.TASK_OUTPUTS: Watched(
-        changed=("state",),
-        known=("execution_id", "task_name"),
+        changed=("state", "posted.status"),
+        known=("execution_id", "task_name", "posted.edited_status", "posted.stale_status"),
         notices=_of_index,
     ),
     collections.TASK_STATUSES: Watched(

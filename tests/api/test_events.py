@@ -483,6 +483,42 @@ async def test_tags_are_told_of_once_they_are_committed(url: str, platform: Plat
     assert {each["data"]["tag"] for each in of_tags} == {"urgent"}
 
 
+async def test_reports_and_corrections_are_told(url: str, platform: Platform) -> None:
+    flow_id = await a_flow_id(platform)
+    execution = await platform.started(flow_id)
+    client, place = platform.client, {"flow_execution_id": execution.id}
+    async with by_socket(url, f"{flow_id}?summaries=true", key_of(platform)) as follower:
+        reported = await client.post(
+            f"{execution.path}/task-status",
+            json={"statuses": [{"task_name": "a", "status": "completed"}]},
+        )
+        assert reported.status_code == 200, reported.text
+        word = await follower.until("task_status.updated")
+        outputs, summaries = [], []
+        for seen in (1, 2):
+            body = {**place, "task_name": "a", "summary": {"seen": seen}}
+            body["organization_id"] = platform.organization_id
+            posted = await client.post("/api/task-outputs", json=body)
+            assert posted.status_code == 201, posted.text
+            outputs.append(await follower.until("task_output.created", task_name="a"))
+            summaries.append(await follower.until("task_output.summary", task_name="a"))
+        await set_status(execution, "completed")
+        (row,) = await execution.task_executions(task_name="start")
+        corrected = await client.put("/api/task-executions", json={**row, "output": {"text": "y"}})
+        assert corrected.status_code == 200, corrected.text
+        edit = await follower.until("task_execution.updated", task_name="start", status="completed")
+        again = await follower.until("task_output.summary", task_name="start")
+
+    assert (word["task_name"], word["status"]) == ("a", "completed")
+    assert {each["data"]["id"] for each in (*outputs, *summaries)} == {posted.json()["id"]}
+    assert {each["status"] for each in outputs} == {"queued"}
+    assert [each["data"]["summary"] for each in summaries] == [{"seen": 1}, {"seen": 2}]
+    assert edit["data"]["id"] == row["id"]
+    assert edit["data"]["edited_status"] == "edited_not_reexecuted"
+    assert again["data"]["edited_status"] == "edited"
+    assert again["data"]["summary"] == {"text": "y"}
+
+
 async def test_a_worker_follows_what_it_is_invited_to(
     url: str, strict_url: str, platform: Platform
 ) -> None:
