@@ -82,6 +82,7 @@ class TaskCall(Message):
         effect_key: Same on every attempt; sent outside as ``Idempotency-Key``.
         max_attempts: Failures allowed; the interceptor makes the last one final, because for pure
             work Temporal itself is allowed more attempts (lost workers do not count).
+        sources: Whose output a pass-through task passes on, as its task execution shows it.
         began_at: When the task began, where the workflow opened its row before (``OpenTaskCall``)
             and the activity only ends it; None where the activity's attempt is the beginning.
     """
@@ -97,6 +98,7 @@ class TaskCall(Message):
     max_attempts: int = 1
     began_at: datetime | None = None
     secrets: list[SecretUse] = Field(default_factory=list)
+    sources: JsonValue = None
 
 
 class OpenTaskCall(Message):

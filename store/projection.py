@@ -294,6 +294,7 @@ class Projection:
             "fingerprint": call.fingerprint,
             "started_at": stored(at),
             "run_id": run_id,
+            **({} if call.sources is None else {"source_task_executions": encode(call.sources)}),
         }
 
     async def _put(self, context: RunContext, value: JsonValue) -> object:

@@ -55,4 +55,5 @@ BRANCH = TaskExecutor(
     is_pure=True,
     default_timeout=timedelta(seconds=10),
     is_schedulable=True,
+    passes_on="target",
 )

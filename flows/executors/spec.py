@@ -63,6 +63,7 @@ class TaskExecutor:
             under which its source is known; None where time alone does.
         normalised: Turns parameters as authors may write them into what is checked and run; None
             where these are the same. Total, and repeatable.
+        passes_on: The parameter that it passes on as it is; None where it makes something new.
         fixed_parameters: What must be known before anything runs, so no reference may stand there.
     """
 
@@ -80,6 +81,7 @@ class TaskExecutor:
     is_external: bool = False
     aliases: tuple[str, ...] = ()
     awaits: str | None = None
+    passes_on: str | None = None
     fixed_parameters: frozenset[str] = frozenset()
     normalised: Callable[[dict[str, JsonValue]], dict[str, JsonValue]] | None = None
 

@@ -66,4 +66,5 @@ VALIDATION = TaskExecutor(
     is_pure=True,
     default_timeout=timedelta(seconds=10),
     is_schedulable=True,
+    passes_on="target",
 )

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TypeVar, assert_never
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.workflow import ActivityCancellationType
@@ -69,6 +69,7 @@ def task_call(
     *,
     item: int | None = None,
     item_count: int = 1,
+    sources: JsonValue = None,
 ) -> TaskCall:
     """Return the message that a task's activity gets; it is the same for every attempt."""
     return TaskCall(
@@ -82,6 +83,7 @@ def task_call(
         fingerprint=resolved.fingerprint,
         max_attempts=attempts_allowed(task, executor),
         secrets=list(resolved.secrets),
+        sources=sources,
     )
 
 

@@ -9,6 +9,7 @@ from contracts.messages import TaskSettlement, TaskView
 from flows.executors.spec import TaskExecutor
 from flows.graph import Graph
 from flows.model import Flow, Task
+from flows.provenance import sources
 from flows.readiness import Readiness, chosen_case, readiness
 from flows.references import Reference
 from workflows.scheduling.outcome import Outcome
@@ -139,6 +140,25 @@ def task_runs(
         )
         for task in flow.tasks
     }
+
+
+def passed_on(run: TaskRun, runs: Mapping[str, TaskRun]) -> JsonValue:
+    """Return whose outputs a pass-through task passes on; None for any other task.
+
+    The list over an iteration's items is nobody's output: it has no task execution of its own.
+    """
+    name = run.executor.passes_on
+    if name is None:
+        return None
+    places: dict[str, JsonValue] = {
+        reference.text: {
+            "task_name": reference.task_name,
+            "task_execution_idx": (runs[reference.task_name].attempt or 1) - 1,
+        }
+        for reference in run.reads
+        if runs[reference.task_name].items_total is None
+    }
+    return sources(run.task.parameters.get(name), places)
 
 
 def _edge_only(graph: Graph, name: str) -> Iterator[str]:

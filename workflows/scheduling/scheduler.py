@@ -26,7 +26,7 @@ from workflows.scheduling.budget import CommandBudget
 from workflows.scheduling.crew import Crew
 from workflows.scheduling.iterating import IteratingTask
 from workflows.scheduling.outcome import Failures
-from workflows.scheduling.progress import Progress, Released, TaskRun, task_runs
+from workflows.scheduling.progress import Progress, Released, TaskRun, passed_on, task_runs
 from workflows.scheduling.resolution import (
     edge_outputs_digest,
     resolved_once,
@@ -183,7 +183,9 @@ class Scheduler:
         is_local = run.executor.kind is Kind.INSTANT
         self._budget.spend(commands=1, size_bytes=0 if is_local else ready.size_bytes)
         self._local_under_way += is_local
-        self._crew.begin(self._run(run, task_call(self._context, run.task, run.executor, ready)))
+        sources = passed_on(run, self._runs)
+        call = task_call(self._context, run.task, run.executor, ready, sources=sources)
+        self._crew.begin(self._run(run, call))
 
     async def _run(self, run: TaskRun, call: TaskCall) -> None:
         """Run a task once, all attempts included."""
