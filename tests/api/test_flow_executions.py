@@ -211,3 +211,23 @@ async def test_ids_are_found_in_any_spelling(platform: Platform) -> None:
     for spelling in (execution.id.upper(), execution.id.replace("-", ""), f"{{{execution.id}}}"):
         found = await platform.client.get(f"/api/flow-executions/{spelling}")
         assert found.json()["id"] == execution.id
+
+
+async def test_run_numbers_count_the_deleted_but_no_refusal_and_no_re_execution(
+    platform: Platform,
+) -> None:
+    flow_id = str((await platform.flow(a_flow(task("a"))))["id"])
+    first = await platform.started(flow_id)
+    refused = await platform.client.post(
+        "/api/flow-executions", json={"flow_id": flow_id, "input": {"text": 1}}
+    )
+    await platform.client.delete(first.path)
+    second = await platform.started(flow_id)
+    await platform.client.patch(f"{second.path}/status", params={"status": "completed"})
+    again = await platform.client.post(f"{second.path}/execute")
+    third = await platform.started(flow_id)
+
+    assert refused.status_code == 400
+    assert again.is_success, again.text
+    shown = [await each.shown(include_run_number=True) for each in (second, third)]
+    assert [each["run_number"] for each in shown] == [2, 3]
