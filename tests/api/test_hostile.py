@@ -62,8 +62,18 @@ VALUES: list[JsonValue] = [
 ]
 
 
+class Known(dict[str, str]):
+    """Values of path parameters; those that stand for nothing are ids of nothing."""
+
+    def __missing__(self, name: str) -> str:
+        return "0" * 24 if name.startswith("workflow") else "00000000-0000-4000-8000-000000000000"
+
+
 def parameters_of(document: dict[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """Yield every parameter but those of streams, which never end: test_events tries them."""
     for path, methods in document["paths"].items():
+        if path.endswith("/events"):
+            continue
         for method, operation in methods.items():
             for parameter in operation.get("parameters", []):
                 yield method, path, parameter["in"], parameter["name"]
@@ -78,9 +88,6 @@ async def ids(platform: Platform) -> dict[str, str]:
         "flow_execution_id": execution.id,
         "version": "1",
         "task_name": "a",
-        "task_execution_id": "00000000-0000-4000-8000-000000000000",
-        "task_output_id": "00000000-0000-4000-8000-000000000000",
-        "credential_id": "00000000-0000-4000-8000-000000000000",
     }
 
 
@@ -97,7 +104,7 @@ async def test_no_parameter_breaks_anything(
             continue
         response = await platform.client.request(
             method,
-            path.format(**values),
+            path.format_map(Known(values)),
             params={**query, name: text} if place == "query" else None,
             headers={name.encode(): text.encode()} if place == "header" else None,
             json={} if method in ("post", "put", "patch") else None,

@@ -16,8 +16,7 @@ from tests.support.receiver import Receiver, receiving
 
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
 
-RUNS_AGAIN_WITHIN_SECONDS = 15
-QUICKLY_SECONDS = 5
+RUNS_AGAIN_WITHIN_SECONDS, DRAINED_WITHIN_SECONDS, QUICKLY_SECONDS = 15, 60, 5
 
 RECEIVER: Json = {
     "name": "ask",
@@ -379,10 +378,10 @@ async def test_no_slot_is_lost_whatever_is_killed(
 
     killed = {part: processes.kill(part) for part in PARTS[2:]}
     gate.set()
-    await eventually(lambda: receiver.arrived("/call", 3), RUNS_AGAIN_WITHIN_SECONDS)
+    await eventually(lambda: receiver.arrived("/call", 3), DRAINED_WITHIN_SECONDS)
     for part, pid in killed.items():
         await processes.await_back(part, pid)
-    await eventually(lambda: receiver.arrived("/call", 5), RUNS_AGAIN_WITHIN_SECONDS)
+    await eventually(lambda: receiver.arrived("/call", 5), DRAINED_WITHIN_SECONDS)
     killed_again = processes.kill("worker")
     for execution_id in running:
         assert (await processes.finished(execution_id))["status"] == "completed"
@@ -390,11 +389,11 @@ async def test_no_slot_is_lost_whatever_is_killed(
         await assert_delivered(processes, execution_id)
     await processes.await_back("worker", killed_again)
     async with processes.database() as database:
-        await eventually(lambda: none_is_taken(database), RUNS_AGAIN_WITHIN_SECONDS)
+        await eventually(lambda: none_is_taken(database), DRAINED_WITHIN_SECONDS)
     await limit_platform_to(processes, None)
 
-    # A worker that dies after its last word leaves a workflow that has yet to end.
     async def is_all_true() -> bool:
+        """A worker that dies after its last word leaves a workflow that has yet to end."""
         return (await processes.truth())["differences"] == []
 
     await eventually(is_all_true, 30)
