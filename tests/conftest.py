@@ -1,6 +1,7 @@
 """Names the plug-ins that hold the fixtures."""
 
 pytest_plugins = [
+    "tests.fixtures.hangs",
     "tests.fixtures.generated",
     "tests.fixtures.temporal",
     "tests.fixtures.mongo",
