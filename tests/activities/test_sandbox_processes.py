@@ -194,7 +194,7 @@ async def test_a_process_killed_at_work_takes_its_interpreter_along(code: CodeAc
 
 
 _A_WORKER = """
-import asyncio, sys
+import asyncio, signal
 from activities.sandbox import CodeRun, Sandbox
 
 async def work():
@@ -203,6 +203,8 @@ async def work():
             code=code, input_data=None, seconds=300, max_memory=2**26, max_output=99, max_printed=99
         )) for code in ("while True: pass", "import time\\nwhile True: time.sleep(9)")))
 
+# Whoever runs the suite in the background has its children ignore this signal.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 asyncio.run(work())
 """
 
