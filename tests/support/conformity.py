@@ -1,30 +1,54 @@
 """Holds every answer of the API against the API's own OpenAPI document."""
 
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, cached_property
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
-from jsonschema_rs import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, Registry
 from pydantic import JsonValue
 
 from flows.reading import read_document
 
+DOCUMENT = "urn:api"
 ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 
 class Conformity:
-    """An httpx response hook: fails the test whose answer the document does not describe."""
+    """An httpx response hook: fails the test whose answer the document does not describe.
+
+    One serves all clients of an application: the document's schemas take megabytes.
+    """
 
     def __init__(self, app: FastAPI) -> None:
-        """Read the document once."""
-        self._document: dict[str, Any] = app.openapi()
-        self._paths = [
+        """Hold answers against what this application says of itself."""
+        self._app = app
+
+    @cached_property
+    def _document(self) -> dict[str, Any]:
+        # Once an answer comes in, not before: assembling takes a second.
+        return self._app.openapi()
+
+    @cached_property
+    def _paths(self) -> list[tuple[re.Pattern[str], str]]:
+        return [
             (re.compile(re.sub(r"\{\w+\}", "[^/]+", path) + "$"), path)
             for path in sorted(self._document["paths"], key=lambda path: path.count("{"))
         ]
-        self._validator = cache(self._built_validator)
+
+    @cached_property
+    def _validator(self) -> Callable[[str, str, str], Draft202012Validator]:
+        schemas = Registry([(DOCUMENT, {"components": self._document["components"]})])
+
+        @cache
+        def built(template: str, method: str, status: str) -> Draft202012Validator:
+            answer = self._document["paths"][template][method]["responses"][status]
+            schema = _pointing_into(DOCUMENT, answer["content"]["application/json"]["schema"])
+            return Draft202012Validator(schema, validate_formats=True, registry=schemas)
+
+        return built
 
     async def __call__(self, response: httpx.Response) -> None:
         """Check id, status and body of one answer."""
@@ -59,11 +83,19 @@ class Conformity:
         ]
         assert not errors, f"{method} {template} {status}: {errors}"
 
-    def _built_validator(self, template: str, method: str, status: str) -> Draft202012Validator:
-        answer = self._document["paths"][template][method]["responses"][status]
-        schema = answer["content"]["application/json"]["schema"]
-        whole = {**schema, "components": self._document["components"]}
-        return Draft202012Validator(whole, validate_formats=True)
+
+def _pointing_into(document: str, schema: JsonValue) -> Any:
+    """Return a schema whose references name the document that they are in."""
+    if isinstance(schema, dict):
+        return {
+            key: f"{document}{value}"
+            if key == "$ref" and isinstance(value, str)
+            else _pointing_into(document, value)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, list):
+        return [_pointing_into(document, item) for item in schema]
+    return schema
 
 
 def _value(response: httpx.Response) -> JsonValue:
