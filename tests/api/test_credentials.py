@@ -68,7 +68,9 @@ async def test_a_credential_lives_and_its_value_is_never_told(
     ]
     answers = [shown, changed, listed, events]
     assert not shows("".join(each.text for each in answers), hush)
-    assert not shows(await dump_of(api.database), hush)
+    stored = await dump_of(api.database, platform.organization_id)
+    assert shows(stored, str(made["id"]))
+    assert not shows(stored, hush)
 
 
 async def test_the_mask_sent_back_keeps_the_value(api: Api, platform: Platform, hush: str) -> None:

@@ -107,7 +107,9 @@ async def test_a_key_shows_its_token_once(
     secret = token.rpartition("_")[2][4:]
     told = "".join(answer.text for answer in (used, patched, listed))
     assert not shows(told, secret)
-    assert not shows(await dump_of(api.database), secret)
+    stored = await dump_of(api.database, platform.organization_id)
+    assert shows(stored, str(key["token_prefix"]))
+    assert not shows(stored, secret)
     assert caplog.records
     logged = "".join(f"{each.getMessage()} {vars(each)}" for each in caplog.records)
     assert not shows(logged, secret)

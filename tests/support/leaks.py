@@ -44,13 +44,17 @@ async def history_of(client: Client, workflow_id: str) -> bytes:
     return data
 
 
-async def dump_of(database: AsyncIOMotorDatabase) -> bytes:
-    """Return all that a database holds, compressed values unpacked."""
-    data = b""
+async def dump_of(database: AsyncIOMotorDatabase, organization_id: str | None = None) -> bytes:
+    """Return all that a database holds, compressed values unpacked.
+
+    Given an organization, without what belongs to others: many tests share a database.
+    """
+    held = {} if organization_id is None else {"organization_id": {"$in": [organization_id, None]}}
+    pieces: list[bytes] = []
     for name in sorted(await database.list_collection_names()):
-        async for document in database[name].find():
-            data += b"\n".join(_pieces(document)) + b"\n"
-    return data
+        async for document in database[name].find(held):
+            pieces += _pieces(document)
+    return b"\n".join(pieces)
 
 
 def _pieces(value: Any) -> Iterator[bytes]:
