@@ -13,6 +13,7 @@ from flows.errors import (
     InvalidError,
 )
 from operations.definitions import Definition, Definitions
+from operations.reuse import Reuse
 from operations.sealing import Sealing
 from operations.starting import Starter
 from store.executions import ExecutionRepository
@@ -38,6 +39,7 @@ class ReExecution:
         self._definitions = definitions
         self._sealing = sealing
         self._starter = starter
+        self._reuse = Reuse(executions, starter)
 
     async def latest(self, record: ExecutionRecord) -> FlowRecord:
         """Return the flow's latest version, if it can run on the execution's input.
@@ -99,7 +101,8 @@ class ReExecution:
 
         What remains (older workflows ended, the new one started) is repeated by the reconciler
         until it is done. Results that come from another definition count as stale until the run has
-        found out about them.
+        found out about them. With ``stale``, what has nothing to run is completed without a
+        generation.
 
         Args:
             is_limited: Whether the organization limits how many executions run at once.
@@ -108,6 +111,8 @@ class ReExecution:
             FlowExecutionNotFoundError: Deleted meanwhile.
             ConflictError: Somebody else re-executed it at the same moment.
         """
+        if mode == "stale" and await self._reuse.completes(record, version, modified_by):
+            return
         outdated: frozenset[str] = frozenset()
         removed: frozenset[str] = frozenset()
         if mode == "stale" and record.flow_version != version.version:

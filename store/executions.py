@@ -23,6 +23,7 @@ from store.models import (
     ExecutionStatus,
     SlotState,
 )
+from store.reuse import Reuse
 from store.review_endings import discard_of_generation
 from store.rows import SYSTEM
 from store.slot_pauses import SlotPauses
@@ -47,6 +48,7 @@ class ExecutionRepository:
     Attributes:
         slots: Who of organizations with a limit may run.
         pauses: What becomes of the slots of those that wait altogether.
+        reuse: Completes what has nothing to run.
     """
 
     def __init__(self, database: Database) -> None:
@@ -65,6 +67,7 @@ class ExecutionRepository:
         self._tag_words = TagWords(database)
         self.slots = Slots(database)
         self.pauses = SlotPauses(database)
+        self.reuse = Reuse(database)
 
     @guarded
     async def create(
