@@ -57,6 +57,12 @@ def is_superseded(error: BaseException) -> bool:
     return isinstance(cause, ApplicationError) and cause.type == SUPERSEDED
 
 
+def is_final(error: BaseException) -> bool:
+    """Return whether whoever failed says that another try cannot end differently."""
+    cause = _root(error)
+    return isinstance(cause, ApplicationError) and cause.non_retryable
+
+
 def failed_attempt(error: BaseException, most: int) -> int | None:
     """Return which attempt ended a task, if that can be told.
 

@@ -75,6 +75,7 @@ class Scenario:
         store_faults: How many calls of the store fail at first.
         reuses_itself: Run it before, and let the recorded run reuse the results.
         keeps_child: Whether the first child's history is worth its size.
+        refuses: Tasks that may not wait.
         delivers: Tasks that something is delivered for, one after the other once all wait; the
             first one is signalled before, too, when nothing is stored.
     """
@@ -88,12 +89,14 @@ class Scenario:
     reuses_itself: bool = False
     keeps_child: bool = True
     delivers: Sequence[str] = ()
+    refuses: frozenset[str] = frozenset()
 
     async def play(self, engine: Engine) -> list[AnyHandle]:
         """Run it, and return the workflows whose histories tell of it: the flow's and a child's."""
         seeds = await self._seeds(engine) if self.reuses_itself else []
         engine.recorder.behaviours = dict(self.behaviours)
         engine.recorder.store_faults = self.store_faults
+        engine.recorder.refuses = set(self.refuses)
         handle = await engine.start(
             self.flow, self.input, seeds, input_task_name=self.input_task_name
         )
@@ -315,6 +318,10 @@ SCENARIOS: Mapping[str, Scenario | Firing | Talk] = {
     ),
     "review_cancelled": Scenario(
         a_flow(instant("data"), reviewer("review", "{{data}}")), cancel_during="review"
+    ),
+    "wait_refused": Scenario(
+        a_flow(instant("data"), reviewer("review", "{{data}}"), instant("after", "{{review}}")),
+        refuses=frozenset({"review"}),
     ),
     "scheduled_start": Firing(),
     "secrets": Scenario(_with_secrets(), _NUMBERS),

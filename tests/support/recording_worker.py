@@ -87,6 +87,8 @@ class Recorder:
         ended: What they said had ended of that.
         store_faults: How many calls of the store fail before it answers.
         lacks: Names of tasks whose outputs the store says it lacks, once.
+        refuses: Names of tasks that may not wait.
+        asked: Which tasks asked to wait, each time.
         come: What is stored for tasks that wait, by name, and by ``name#item``.
         waits: What workflows said they wait for, whom to signal included.
         looks: How often they looked for it since.
@@ -107,6 +109,8 @@ class Recorder:
     closed: list[SettleExecutionCall] = field(default_factory=list)
     store_faults: int = 0
     lacks: set[str] = field(default_factory=set)
+    refuses: set[str] = field(default_factory=set)
+    asked: list[str] = field(default_factory=list)
     come: dict[str, JsonValue] = field(default_factory=dict)
     waits: list[WaitCall] = field(default_factory=list)
     looks: int = 0
@@ -164,7 +168,10 @@ class Recorder:
     @activity.defn(name=BEGIN_WAIT)
     async def begin_wait(self, call: WaitCall) -> WaitReply:
         """Remember what waits, and say whether it has come."""
+        self.asked.append(call.call.task_name)
         self._fault()
+        if call.call.task_name in self.refuses:
+            raise failure("nobody to ask", type="UnknownWorkerGroup")
         if self.supersedes:
             raise failure("moved on", type=SUPERSEDED)
         self.opened.append(call)

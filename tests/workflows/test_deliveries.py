@@ -132,6 +132,17 @@ async def test_parameters_that_do_not_fit_fail_the_task(engine: Engine) -> None:
     assert error.type == "InvalidParameters"
 
 
+async def test_what_may_not_wait_fails_at_once(engine: Engine) -> None:
+    engine.recorder.refuses = {"ask"}
+
+    with pytest.raises(WorkflowFailureError):
+        await engine.run(a_flow(receiver("ask")))
+
+    error = engine.recorder.word_on("ask").error
+    assert error is not None
+    assert (error.type, engine.recorder.asked) == ("UnknownWorkerGroup", ["ask"])
+
+
 async def test_a_run_that_was_replaced_stops_before_it_waits(engine: Engine) -> None:
     engine.recorder.supersedes = True
     handle = await engine.start(a_flow(receiver("ask")))

@@ -23,12 +23,14 @@ from contracts.messages import (
     TaskState,
 )
 from contracts.names import SETTLE_EXECUTION, SETTLE_TASKS, SUPERSEDED
-from workflows.failures import is_superseded
+from workflows.failures import is_final, is_superseded
 from workflows.scheduling.outcome import Outcome
 
 MAX_ROWS_A_CALL = 500
 MAX_BYTES_A_CALL = 1_000_000
 MAX_ROUNDS = 3
+
+FINAL_REFUSALS_COUNT = "final-refusals-count"
 
 _LOCAL_TIMEOUT = timedelta(seconds=10)
 _TIMEOUT = timedelta(seconds=60)
@@ -106,7 +108,7 @@ async def insist(
     A local activity first: nearly always it answers at once, and the run ends within the workflow
     task that it is in. If it does not, an ordinary one, which the server repeats for as long as it
     takes without adding to the history. The local one is not repeated: the SDK forgets to stop the
-    clock of an attempt that a further one follows.
+    clock of an attempt that a further one follows. What was refused for good is not asked again.
 
     Raises:
         FailureError: A newer generation owns the execution, the store refuses for good, or whoever
@@ -125,6 +127,8 @@ async def insist(
         )
     except FailureError as error:
         if is_superseded(error) or is_cancelled_exception(error):
+            raise
+        if is_final(error) and workflow.patched(FINAL_REFUSALS_COUNT):
             raise
         workflow.logger.warning("store did not take the outcome", extra={"error": str(error)})
     else:
