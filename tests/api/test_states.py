@@ -1,26 +1,13 @@
-"""Random creations, edits, re-executions, cancellations and deletions: server and model agree.
-
-``PERDURE_STATE_EXAMPLES`` sets how many walks are taken instead of the few that every run takes.
-"""
+"""Random creations, edits, re-executions, cancellations and deletions: server and model agree."""
 
 import asyncio
-import os
 from collections import Counter
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import TypeVar, cast
+from typing import cast
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import (
-    Bundle,
-    RuleBasedStateMachine,
-    consumes,
-    invariant,
-    rule,
-    run_state_machine_as_test,
-)
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from pydantic import JsonValue
 
 from tests.end_to_end.test_engine_and_read_model import differences
@@ -29,12 +16,12 @@ from tests.support.chain_model import READS, Chain
 from tests.support.corrected import Corrected, a_chain, answered, calls, echoed
 from tests.support.eventually import eventually
 from tests.support.platform import CLOSED, Platform
+from tests.support.walks import Ground, patience, walk, walks_to_take
 from tests.support.web import Request, Web, serving
 
 Json = dict[str, JsonValue]
-T = TypeVar("T")
 
-EXAMPLES = int(os.environ.get("PERDURE_STATE_EXAMPLES", "4"))
+WALKS = walks_to_take(4)
 STEPS = 12
 
 TASKS = st.sampled_from(["start", *READS])
@@ -69,19 +56,12 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class World:
+class World(Ground):
     """All that a walk acts on."""
 
-    loop: asyncio.AbstractEventLoop
-    platform: Platform
-    api: Api
     web: Web
     held: Held
     flow: Json
-
-    def wait(self, work: Coroutine[object, object, T]) -> T:
-        """Do something where the application runs, and return what came of it."""
-        return asyncio.run_coroutine_threadsafe(work, self.loop).result(50)
 
 
 class Walk(RuleBasedStateMachine):
@@ -243,18 +223,11 @@ def _value(name: str, row: Json) -> JsonValue:
     return cast(Json, row["output"])["text" if name == "start" else "body"]
 
 
-@pytest.mark.timeout(60 + 20 * EXAMPLES)
+@pytest.mark.timeout(patience(WALKS))
 async def test_server_and_model_agree(working: Platform, working_api: Api) -> None:
     held = Held()
     async with serving(held.answer) as web:
         flow = await working.flow(a_chain(web))
         world = World(asyncio.get_running_loop(), working, working_api, web, held, flow)
-        walk = type("OneWalk", (Walk,), {"world": world})
-        chosen = settings(
-            max_examples=EXAMPLES,
-            stateful_step_count=STEPS,
-            deadline=None,
-            phases=[Phase.explicit, Phase.reuse, Phase.generate],
-            suppress_health_check=list(HealthCheck),
-        )
-        await asyncio.to_thread(run_state_machine_as_test, walk, settings=chosen)
+        machine = type("OneWalk", (Walk,), {"world": world})
+        await walk(machine, walks=WALKS, steps=STEPS)
