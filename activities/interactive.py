@@ -10,8 +10,14 @@ from activities.exchange import Answer, exchange
 from activities.heartbeats import heartbeats
 from activities.redaction import Redactor
 from activities.web_requests import encoded, request_headers, web_request
-from contracts.names import CALL_SERVICE, RECORD_TURN
-from contracts.runs import RecordTurnCall, RecordTurnReply, RunHttpCall
+from contracts.names import CALL_SERVICE, RECORD_TURN, SHOW_EVENTS
+from contracts.runs import (
+    RecordTurnCall,
+    RecordTurnReply,
+    RunHttpCall,
+    ShowEventsCall,
+    ShowEventsReply,
+)
 from dialogs.effects import HttpCall, HttpReply
 from flows.errors import (
     CredentialNotFoundError,
@@ -21,6 +27,7 @@ from flows.errors import (
 )
 from operations.vault import Vault
 from store.interactive_runs import RunRepository
+from store.run_events import RunEventRepository
 
 MAX_RESPONSE_BYTES = 1024 * 1024
 """What a run remembers it carries from history to history."""
@@ -30,17 +37,24 @@ OpenSecrets = Callable[[str, Mapping[str, str]], Awaitable[Mapping[str, str]]]
 
 
 class RunRecordActivities:
-    """Writes turns; every call may be repeated."""
+    """Writes turns, and what is told in them; every call may be repeated."""
 
-    def __init__(self, runs: RunRepository) -> None:
-        """Borrow the repository."""
+    def __init__(self, runs: RunRepository, events: RunEventRepository) -> None:
+        """Borrow the repositories."""
         self._runs = runs
+        self._events = events
 
     @activity.defn(name=RECORD_TURN)
     async def record_turn(self, call: RecordTurnCall) -> RecordTurnReply:
         """Write a turn, and where its run stands."""
         await self._runs.record_turn(call)
         return RecordTurnReply()
+
+    @activity.defn(name=SHOW_EVENTS)
+    async def show_events(self, call: ShowEventsCall) -> ShowEventsReply:
+        """Show events of a turn that goes on."""
+        await self._events.show(call)
+        return ShowEventsReply()
 
 
 class RunServiceActivities:

@@ -12,6 +12,7 @@ from runtime.mongo import Mongo
 from runtime.settings import Settings
 from runtime.tracing import Tracing, traced
 from store.interactive_runs import RunRepository
+from store.run_events import RunEventRepository
 
 Activity = Callable[..., Any]
 
@@ -24,7 +25,11 @@ async def interactive_activities(
     async with guarded_client(settings.allowed_private_hosts) as client:
         traced(client, spans)
         open_secrets = partial(opened_marks, Vault.over(mongo.database, settings.keys()))
+        records = RunRecordActivities(
+            RunRepository(mongo.database), RunEventRepository(mongo.database)
+        )
         yield [
-            RunRecordActivities(RunRepository(mongo.database)).record_turn,
+            records.record_turn,
+            records.show_events,
             RunServiceActivities(client, open_secrets).call_service,
         ]

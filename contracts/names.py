@@ -24,6 +24,7 @@ NOTE_ALL_WAIT = "note_all_wait"
 NOTE_WOKEN = "note_woken"
 RECORD_TURN = "record_turn"
 CALL_SERVICE = "call_service"
+SHOW_EVENTS = "show_events"
 
 INTERNAL_ACTIVITIES = frozenset(
     {
@@ -39,6 +40,7 @@ INTERNAL_ACTIVITIES = frozenset(
         NOTE_WOKEN,
         RECORD_TURN,
         CALL_SERVICE,
+        SHOW_EVENTS,
     }
 )
 """Activities that are no task's: no flow may name one, on whatever task queue."""

@@ -93,12 +93,14 @@ class EventsPage(Message):
     Attributes:
         next: Where the next page begins.
         is_whole: Whether the turn has ended and this page holds its last event.
+        first_event: How many events the run's earlier turns told.
     """
 
     turn_number: int
     events: list[JsonObject]
     next: int
     is_whole: bool
+    first_event: int = 0
 
 
 class InteractiveRunStart(Message):
@@ -110,6 +112,7 @@ class InteractiveRunStart(Message):
         answered: Turn that an input led to, by input id, of the latest ones.
         last: The latest turn.
         turns_a_history: How many turns one history holds; Temporal's own limits come first.
+        events_told: How many events the turns of earlier histories told.
     """
 
     organization_id: str
@@ -124,6 +127,7 @@ class InteractiveRunStart(Message):
     answered: dict[str, int] = Field(default_factory=dict)
     last: TurnView | None = None
     turns_a_history: int = 200
+    events_told: int = 0
 
 
 class InteractiveRunResult(Message):
@@ -140,6 +144,7 @@ class RecordTurnCall(Message):
     Attributes:
         input_ids: What led to the turn; empty for an end that no turn brought.
         pair: What the run's record keeps of the turn; None for an end that no turn brought.
+        first_event: How many events the run's earlier turns told.
     """
 
     organization_id: str
@@ -151,6 +156,7 @@ class RecordTurnCall(Message):
     usage: JsonObject = Field(default_factory=dict)
     latency: JsonObject = Field(default_factory=dict)
     at: datetime
+    first_event: int = 0
 
 
 class RecordTurnReply(Message):
@@ -168,3 +174,37 @@ class RunHttpCall(Message):
     run_id: str
     effect_key: str
     call: HttpCall
+
+
+class ShowEventsCall(Message):
+    """Show events of a turn that goes on to whoever listens to the run. Repeatable.
+
+    Attributes:
+        first_event: How many events the run told before these.
+    """
+
+    organization_id: str
+    run_id: str
+    turn_number: int
+    first_event: int
+    events: list[JsonObject]
+
+
+class ShowEventsReply(Message):
+    """Nothing to say: whoever listens can see them."""
+
+
+class SpokenAt(Message):
+    """Where in a run a model speaks, for whoever listens to what it says word by word.
+
+    Attributes:
+        events_told: How many events the run told before the model was asked.
+    """
+
+    organization_id: str
+    run_id: str
+    turn_number: int
+    events_told: int
+    node_logical_id: str
+    node_name: str
+    node_run_id: str

@@ -66,11 +66,15 @@ RUNS_BY_WORKFLOW = "by_workflow_created"
 RUNS_OPEN = "open_by_check"
 TURNS_BY_NUMBER = "unique_by_number"
 TURNS_BY_INPUT = "by_input"
+TURNS_BY_EVENT = "by_first_event"
+SHOWN_BY_EVENT = "unique_by_first_event"
+SPEECH_IN_ORDER = "in_order"
 CHUNKS_IN_ORDER = "files_id_1_n_1"
 """The name that every GridFS driver gives this index."""
 
 HOUR_SECONDS = 60 * 60
 DAY_SECONDS = 24 * HOUR_SECONDS
+MINUTE_SECONDS = 60
 
 _LIVE = {"live": True}
 _KEPT = {"deleted": False}
@@ -106,6 +110,19 @@ INDEXES: dict[str, list[IndexModel]] = {
     collections.INTERACTIVE_TURNS: [
         _index(TURNS_BY_NUMBER, "run_id", "turn_number", unique=True),
         _index(TURNS_BY_INPUT, "run_id", "input_ids"),
+        _index(
+            TURNS_BY_EVENT,
+            *("run_id", "-first_event", "-turn_number"),
+            only={"first_event": {"$gte": 0}},
+        ),
+    ],
+    collections.RUN_EVENTS: [
+        _index(SHOWN_BY_EVENT, "run_id", "-first_event", unique=True),
+        IndexModel([("at", ASCENDING)], name="expiry", expireAfterSeconds=DAY_SECONDS),
+    ],
+    collections.RUN_SPEECH: [
+        _index(SPEECH_IN_ORDER, "run_id", "events_told", "attempt", "sequence"),
+        IndexModel([("at", ASCENDING)], name="expiry", expireAfterSeconds=10 * MINUTE_SECONDS),
     ],
     collections.EXECUTIONS: [
         _index(

@@ -57,6 +57,7 @@ class RunRecord:
     usage: dict[str, JsonValue] | None = None
     latency: dict[str, JsonValue] | None = None
     ended_by: tuple[str, ...] = ()
+    events_told: int = 0
     start: InteractiveRunStart | None = None
 
 
@@ -84,6 +85,8 @@ class RunRepository:
         """Borrow a database."""
         self._runs: Any = database[collections.INTERACTIVE_RUNS]
         self._turns: Any = database[collections.INTERACTIVE_TURNS]
+        self._shown: Any = database[collections.RUN_EVENTS]
+        self._speech: Any = database[collections.RUN_SPEECH]
         self._values = Values(database)
 
     @guarded
@@ -179,7 +182,8 @@ class RunRepository:
         place = {"organization_id": organization_id, "run_id": ObjectId(run_id)}
         if await self._runs.find_one(_one(organization_id, run_id), {"_id": 1}) is None:
             return False
-        await self._turns.delete_many(place)
+        for events in (self._turns, self._shown, self._speech):
+            await events.delete_many(place)
         deleted = await self._runs.delete_one(_one(organization_id, run_id))
         return bool(deleted.deleted_count)
 
@@ -232,27 +236,15 @@ class RunRepository:
         wanted = {"organization_id": organization_id, "workflow_id": workflow_id}
         cursor = self._runs.find(wanted, {"_id": 1}, hint=indexes.RUNS_BY_WORKFLOW)
         ids = [document["_id"] async for document in cursor]
-        await self._turns.delete_many({"organization_id": organization_id, "run_id": {"$in": ids}})
+        of_runs = {"organization_id": organization_id, "run_id": {"$in": ids}}
+        for events in (self._turns, self._shown, self._speech):
+            await events.delete_many(of_runs)
         await self._runs.delete_many({**wanted, "_id": {"$in": ids}})
 
     @guarded
     async def record_turn(self, call: RecordTurnCall) -> None:
         """Write a turn, then where the run stands. Repeatable; a run that has ended stays so."""
         turn = call.turn
-        if call.pair is not None:
-            document: Document = {
-                "organization_id": call.organization_id,
-                "run_id": ObjectId(call.run_id),
-                "turn_number": turn.turn_number,
-                "status": turn.status.value,
-                "input_ids": call.input_ids,
-                "error": turn.error,
-                "hint": await self._values.put(call.run_id, encode(turn.hint)),
-                "pair": await self._values.put(call.run_id, encode(call.pair)),
-                "at": call.at,
-            }
-            place = {"run_id": document["run_id"], "turn_number": turn.turn_number}
-            await self._turns.update_one(place, {"$set": document}, upsert=True)
         changes: Document = {
             "status": turn.status.value,
             "turn_number": turn.turn_number,
@@ -263,6 +255,24 @@ class RunRepository:
             "updated_at": call.at,
             "is_open": not turn.status.is_terminal,
         }
+        if call.pair is not None:
+            event_count = _event_count(call.pair)
+            changes["events_told"] = call.first_event + event_count
+            document: Document = {
+                "organization_id": call.organization_id,
+                "run_id": ObjectId(call.run_id),
+                "turn_number": turn.turn_number,
+                "status": turn.status.value,
+                "input_ids": call.input_ids,
+                "error": turn.error,
+                "hint": await self._values.put(call.run_id, encode(turn.hint)),
+                "pair": await self._values.put(call.run_id, encode(call.pair)),
+                "at": call.at,
+                "first_event": call.first_event,
+                "event_count": event_count,
+            }
+            place = {"run_id": document["run_id"], "turn_number": turn.turn_number}
+            await self._turns.update_one(place, {"$set": document}, upsert=True)
         if turn.status.is_terminal:
             changes["ended_by"] = call.input_ids
         await self._runs.update_one(
@@ -320,6 +330,12 @@ class RunRepository:
         return _run(document, start)
 
 
+def _event_count(pair: dict[str, JsonValue]) -> int:
+    output = pair["run_output"]
+    events = output["events"] if isinstance(output, dict) else None
+    return len(events) if isinstance(events, list) else 0
+
+
 def _one(organization_id: str, run_id: str) -> Document:
     return {"_id": ObjectId(run_id), "organization_id": organization_id}
 
@@ -344,5 +360,6 @@ def _run(document: Document, start: InteractiveRunStart | None = None) -> RunRec
         usage=document.get("usage"),
         latency=document.get("latency"),
         ended_by=tuple(document.get("ended_by", ())),
+        events_told=document.get("events_told", 0),
         start=start,
     )

@@ -124,7 +124,7 @@ class InteractiveRunWorkflow:
     @workflow.query(name=EVENTS)
     def events(self, asked: EventsAsked) -> EventsPage:
         """Return a page of the events of the turn under way, or of the last one."""
-        told = self._driver.events
+        told = self._driver.told.of_turn
         end, size = asked.after, 0
         while end < len(told) and (end == asked.after or size < MAX_ANSWER_BYTES):
             size += len(canonical_bytes(told[end]))
@@ -134,6 +134,7 @@ class InteractiveRunWorkflow:
             events=told[asked.after : end],
             next=end,
             is_whole=self._inbox.current is None and end >= len(told),
+            first_event=self._driver.told.first_event,
         )
 
     async def _take_turns(self) -> None:
@@ -152,7 +153,7 @@ class InteractiveRunWorkflow:
     async def _take_turn(self, given: TurnGiven) -> None:
         """Run one turn to its end, or until the run is stopped in the middle of it."""
         self._turns += 1
-        self._driver.events = []
+        self._driver.told.begin_turn(self._state.turn_number + 1)
         turn = asyncio.create_task(self._outcome(given))
         try:
             await workflow.wait_condition(lambda: turn.done() or self._stop is not None)
@@ -191,9 +192,9 @@ class InteractiveRunWorkflow:
             return TurnOutcome(
                 status=state.status,
                 turn_number=state.turn_number,
-                events=self._driver.events,
+                events=self._driver.told.of_turn,
                 error=state.error,
-                pair=_pair(given, self._driver.events),
+                pair=_pair(given, self._driver.told.of_turn),
             )
 
     async def _cancel(self, interrupted: TurnGiven | None = None) -> None:
@@ -202,7 +203,7 @@ class InteractiveRunWorkflow:
         view = TurnView(turn_number=self._state.turn_number, status=RunStatus.CANCELLED, events=[])
         given = interrupted or self._inbox.current
         ids = [each.input_id for each in (given, self._stop) if each is not None]
-        pair = None if given is None else _pair(given, self._driver.events)
+        pair = None if given is None else _pair(given, self._driver.told.of_turn)
         await self._record(view, ids, pair)
         for input_id in ids:
             self._inbox.answer(input_id, view)
@@ -222,6 +223,7 @@ class InteractiveRunWorkflow:
                 usage=state.usage.model_dump(mode="json"),
                 latency=state.latency.model_dump(mode="json"),
                 at=workflow.now(),
+                first_event=self._driver.told.first_event,
             ),
             RecordTurnReply,
             title=f"record turn {view.turn_number}",
@@ -250,6 +252,7 @@ class InteractiveRunWorkflow:
                     "queued": self._inbox.queued,
                     "answered": self._inbox.answered,
                     "last": self._inbox.last,
+                    "events_told": self._driver.told.count,
                 }
             )
         )

@@ -8,11 +8,12 @@ from temporalio.common import RetryPolicy
 from temporalio.exceptions import ActivityError, TimeoutError, is_cancelled_exception
 
 from contracts.names import CALL_SERVICE
-from contracts.runs import InteractiveRunStart, JsonObject, RunHttpCall
+from contracts.runs import InteractiveRunStart, RunHttpCall
 from dialogs.effects import HttpCall, HttpReply, ModelCall, ModelReply, ToolCall, ToolReply
 from dialogs.events import Event
 from dialogs.failures import EffectExpiredError, RunFailedError
 from dialogs.variables import Chance
+from workflows.run_events import RunEvents
 
 _HEARTBEAT_TIMEOUT = timedelta(seconds=10)
 _GRACE = timedelta(seconds=15)
@@ -23,13 +24,14 @@ class WorkflowDriver:
     """The driver of every turn of one run.
 
     Attributes:
-        events: Those of the turn under way, or of the last one.
+        told: What the run has told; shown before each effect, so that nobody who listens waits
+            for its end.
     """
 
     def __init__(self, start: InteractiveRunStart) -> None:
         """Keep whose run it is."""
         self._start = start
-        self.events: list[JsonObject] = []
+        self.told = RunEvents(start)
 
     def now(self) -> datetime:
         """Return the instant of the workflow task."""
@@ -41,10 +43,11 @@ class WorkflowDriver:
 
     def emit(self, event: Event) -> None:
         """Keep the event for whoever asks."""
-        self.events.append(event.model_dump(mode="json"))
+        self.told.add(event.model_dump(mode="json"))
 
     async def sleep(self, duration: timedelta) -> None:
         """Let a durable timer pass."""
+        await self.told.show()
         await workflow.sleep(duration)
 
     async def request(self, call: HttpCall) -> HttpReply:
@@ -54,6 +57,7 @@ class WorkflowDriver:
             EffectExpiredError: The node's time was up first.
             CancelledError: The run is stopped.
         """
+        await self.told.show()
         within = timedelta(seconds=call.timeout_seconds) + _GRACE
         try:
             reply: HttpReply = await workflow.execute_activity(

@@ -8,12 +8,21 @@ from temporalio import activity
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
-from contracts.names import CALL_SERVICE, INTERACTIVE_RUN, RECORD_TURN, STOP, USER_INPUT
+from contracts.names import (
+    CALL_SERVICE,
+    INTERACTIVE_RUN,
+    RECORD_TURN,
+    SHOW_EVENTS,
+    STOP,
+    USER_INPUT,
+)
 from contracts.runs import (
     InteractiveRunStart,
     RecordTurnCall,
     RecordTurnReply,
     RunHttpCall,
+    ShowEventsCall,
+    ShowEventsReply,
     StopAsked,
     TurnGiven,
 )
@@ -32,6 +41,12 @@ AnyHandle = WorkflowHandle[Any, Any]
 async def record_turn(_: RecordTurnCall) -> RecordTurnReply:
     """Take a turn."""
     return RecordTurnReply()
+
+
+@activity.defn(name=SHOW_EVENTS)
+async def show_events(_: ShowEventsCall) -> ShowEventsReply:
+    """Show events to nobody."""
+    return ShowEventsReply()
 
 
 @activity.defn(name=CALL_SERVICE)
@@ -63,7 +78,7 @@ class Talk:
             engine.client,
             task_queue=task_queue,
             workflows=[InteractiveRunWorkflow],
-            activities=[record_turn, call_service],
+            activities=[record_turn, show_events, call_service],
             workflow_runner=workflow_runner(),
         )
         async with worker:
@@ -102,6 +117,7 @@ _BYE = said("bye", runtime_variables={"choice": "finish"})
 TALKS = {
     "talk": Talk(a_desk(), (said("hello"), _BYE)),
     "talk_calls_a_service": Talk(a_call_graph("http://x/call")),
+    "talk_shows_its_events": Talk(a_call_graph("http://x/call")),
     "talk_stopped": Talk(a_desk(), (said("hello"),), stops=True),
     "talk_moves": Talk(a_desk(), (said("one"), said("two"), _BYE), turns_a_history=2),
 }

@@ -22,6 +22,7 @@ from runtime.run_gateway import RunGateway
 from runtime.temporal import workflow_runner
 from store.indexes import ensure_indexes
 from store.interactive_runs import RunRepository
+from store.run_events import RunEventRepository
 from workflows.interactive_run import InteractiveRunWorkflow
 
 Json = dict[str, JsonValue]
@@ -118,12 +119,14 @@ class Desk:
             return {}
 
         async with guarded_client(["127.0.0.1"]) as client:
+            records = RunRecordActivities(self.repository, RunEventRepository(self.database))
             worker = Worker(
                 self.client,
                 task_queue=self.task_queue,
                 workflows=[InteractiveRunWorkflow],
                 activities=[
-                    RunRecordActivities(self.repository).record_turn,
+                    records.record_turn,
+                    records.show_events,
                     RunServiceActivities(client, no_secrets).call_service,
                 ],
                 workflow_runner=workflow_runner(sandboxed=True),
