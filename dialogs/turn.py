@@ -24,6 +24,7 @@ from dialogs.templates import Lookup, render
 from dialogs.variables import (
     GLOBAL,
     SELF_LOOP_OUTCOME,
+    USER_MESSAGE,
     Scope,
     callers_own,
     chance_id,
@@ -64,13 +65,14 @@ class Turn:
         self._merge()
         self.dynamic = self._dynamic()
         self._written = self._written_so_far()
-        self.lookup: Lookup = Scope(
+        self._scope = Scope(
             dynamic=self.dynamic,
             team=fixed.team_variables,
             thread=self.thread.runtime_variables,
             workflow=state.workflow_variables,
             written_by=self._written,
-        ).lookup
+        )
+        self.lookup: Lookup = self._look
 
     def ways_out(self, node: Node) -> list[Edge]:
         """Return the edges out of a node, in their order; disabled ones do not exist."""
@@ -225,6 +227,13 @@ class Turn:
             },
             thread=None,
         )
+
+    def _look(self, placeholder: Placeholder) -> Found:
+        """Return the value that a placeholder names; what the person said is remembered anyway."""
+        if (placeholder.kind, placeholder.path) != ("runtime", USER_MESSAGE):
+            return self._scope.lookup(placeholder)
+        heard = (each.content for each in reversed(self.thread.messages) if each.role == "user")
+        return next(heard, ABSENT)
 
     def _merge(self) -> None:
         state, given = self.state, self.given

@@ -16,6 +16,8 @@ GLOBAL = "global"
 MAIN_THREAD_VARIABLES = "thread_0"
 SELF_LOOP_OUTCOME = "self_loop_outcome"
 ENGINE_PREFIX = "_"
+USER_MESSAGE = "_user_message"
+"""What the person said last."""
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _Item = TypeVar("_Item")

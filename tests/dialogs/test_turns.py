@@ -250,6 +250,25 @@ async def test_variables_of_a_turn_are_merged_over_those_that_are_held() -> None
     assert "_engine" not in events(later, "workflow_show_state")[0]["runtime_variables"]  # type: ignore[operator]  # JSON
 
 
+async def test_what_the_person_said_last_can_be_tested_and_put_into_texts() -> None:
+    desk = asks("desk", apology="", self_loop=False)
+    ok, bad = says("ok", "fine, [[_user_message | upcase]]"), says("bad", "no: [[_user_message]]")
+    valid = "[[_user_message]] >= 100 AND [[_user_message]] <= 999"
+    chat = Conversation(
+        graph(
+            *(desk, ok, bad, when("desk", valid, "ok"), when("desk", f"NOT ({valid})", "bad")),
+            *(direct("bad", "desk"), asks("later"), direct("ok", "later")),
+        )
+    )
+
+    first = await chat.turn(runtime_variables={"_user_message": "500"})
+    told = [await chat.turn(text) for text in ("x' OR 'a' == 'a", "250")]
+
+    assert (kinds(first)[0], spoken(first)) == ("busy_wait_for_user_message", [])
+    assert [spoken(each) for each in told] == [["no: x' OR 'a' == 'a"], ["fine, 250"]]
+    assert "_user_message" not in chat.state.main.runtime_variables
+
+
 async def test_the_state_does_not_grow_with_the_number_of_turns() -> None:
     desk = Conversation(DESK)
     for number in range(120):
