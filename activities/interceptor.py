@@ -26,8 +26,9 @@ from flows.executors.catalogue import executor_named
 from flows.executors.spec import Kind
 from flows.values import ensure_carriable
 from runtime.logs import lines_pass
+from store.attempts import AttemptEnd
 from store.models import ProcessingStatus
-from store.projection import AttemptEnd, Projection
+from store.projection import Projection
 
 STORE_RETRY_EVERY = timedelta(milliseconds=500)
 SHARE_OF_TIMEOUT_FOR_STORE = 0.5

@@ -13,8 +13,9 @@ from contracts.messages import (
     SettleTasksReply,
 )
 from contracts.names import CLOSE_TASK, OPEN_TASK, SETTLE_EXECUTION, SETTLE_TASKS
+from store.attempts import AttemptEnd
 from store.models import ProcessingStatus
-from store.projection import AttemptEnd, Projection
+from store.projection import Projection
 
 
 class RecordActivities:

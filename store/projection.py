@@ -6,12 +6,9 @@ Source: docs/ARCHITECTURE.md, "The life of a flow execution".
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from pydantic import JsonValue
-from pymongo import UpdateOne
 from pymongo.errors import PyMongoError
 
 from contracts.messages import (
@@ -21,23 +18,23 @@ from contracts.messages import (
     SettleTasksCall,
     SettleTasksReply,
     TaskCall,
-    TaskError,
     TaskSettlement,
 )
 from flows.errors import ExecutionSupersededError, RunNotKnownError
 from store.attempt_rows import of_run, row_of, shape_of
-from store.clock import now, stored
+from store.attempts import AttemptEnd, AttemptFields
+from store.clock import now
 from store.execution_writer import ExecutionWriter
 from store.faults import guarded, is_unavailable
-from store.fence import Fence, Fences, refused, superseded
+from store.fence import Fences, refused, superseded
 from store.leftovers import Leftovers
-from store.models import ExecutionStatus, ProcessingStatus
+from store.models import ProcessingStatus
 from store.output_index import OutputIndex
 from store.pending_reports import PendingReports, Reports
-from store.rows import REPORTED, RUNNING, SYSTEM, RowWrite, RowWriter
+from store.rows import REPORTED, RUNNING, RowWrite, RowWriter
 from store.settling import Freed, Settling
 from store.suspension import Suspension, awaits, is_settled_wait, is_wait, waiting_fields
-from store.values import Database, Document, Values, encode
+from store.values import Database, Values
 
 AdoptRun = Callable[[RunContext, str], Awaitable[Sequence[TaskSettlement] | None]]
 """Makes a run known to its execution, and returns what its history says; None if it is not the
@@ -48,25 +45,6 @@ Answer = TypeVar("Answer")
 MAX_WORDS_AT_ONCE = 500
 
 logger = logging.getLogger(__name__)
-
-_BEFORE_IN_PROGRESS = (ExecutionStatus.QUEUED, ExecutionStatus.RUNNING)
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptEnd:
-    """How an attempt ended.
-
-    Attributes:
-        status: ``completed`` with its output, ``failed`` with its error, or ``cancelled``.
-        digest: ``flows.canonical.digest`` of the output.
-    """
-
-    status: ProcessingStatus
-    output: JsonValue
-    digest: str
-    error: TaskError | None
-    started_at: datetime
-    completed_at: datetime
 
 
 class Projection:
@@ -83,7 +61,8 @@ class Projection:
             freed: Told of an organization whose execution has just given its slot back.
         """
         self._adopt = adopt
-        self._values = Values(database)
+        values = Values(database)
+        self._attempts = AttemptFields(values)
         self._fences = Fences(database)
         self._rows = RowWriter(database)
         self._outputs = OutputIndex(database)
@@ -97,7 +76,7 @@ class Projection:
             self._rows,
             self._outputs,
             self._executions,
-            self._values,
+            values,
             self._pending,
             freed,
         )
@@ -168,7 +147,7 @@ class Projection:
             return
         if refusal is not None or fence is None:
             raise refusal or superseded(context)
-        fields = await self._opening(call, run_id, at)
+        fields = await self._attempts.opening(call, run_id, at)
         status = ProcessingStatus.RUNNING
         if waits_in is not None:
             status = ProcessingStatus.AWAITING_INPUT
@@ -179,7 +158,7 @@ class Projection:
         await asyncio.gather(
             self._rows.write(row),
             self._outputs.ensure(context, [shape_of(row)]),
-            self._progress(context, fence),
+            self._executions.progress(context, fence),
         )
         await self._ensure_still_wanted(row, run_id)
 
@@ -195,7 +174,7 @@ class Projection:
         Raises:
             StoreUnavailableError: Not known to be written.
         """
-        fields = await self._ending(call.context, end)
+        fields = await self._attempts.ending(call.context, end)
         row = row_of(call, attempt, REPORTED, end.status, fields | {"run_id": run_id})
         row.is_opened = True
         await self._rows.write(row)
@@ -213,7 +192,7 @@ class Projection:
                 has a newer one.
             StoreUnavailableError: Not known to be written.
         """
-        row = await self._whole(call, attempt, end, run_id)
+        row = await self._attempts.whole(call, attempt, end, run_id)
         reports = Reports(call.context, {row.id: row}, {row.task_name: (shape_of(row), now())})
         await self._as_known_run(call.context, run_id, lambda: self._write_ended(reports, run_id))
 
@@ -228,7 +207,7 @@ class Projection:
         Raises:
             StoreUnavailableError: The output is too large to be kept back, and not written.
         """
-        row = await self._whole(call, attempt, end, run_id)
+        row = await self._attempts.whole(call, attempt, end, run_id)
         self._pending.note(row, shape_of(row), end.started_at)
 
     @guarded
@@ -287,41 +266,6 @@ class Projection:
             await self._settling.settle_tasks(call, run_id)
         return await write()
 
-    async def _opening(self, call: TaskCall, run_id: str | None, at: datetime) -> Document:
-        """Return what a row says from its beginning."""
-        return {
-            "input": await self._put(call.context, cast("JsonValue", call.parameters)),
-            "fingerprint": call.fingerprint,
-            "started_at": stored(at),
-            "run_id": run_id,
-            **({} if call.sources is None else {"source_task_executions": encode(call.sources)}),
-        }
-
-    async def _put(self, context: RunContext, value: JsonValue) -> object:
-        """Return what a row holds of a value."""
-        return await self._values.put(context.flow_execution_id, encode(value))
-
-    async def _ending(self, context: RunContext, end: AttemptEnd) -> Document:
-        """Return what a row says from its end."""
-        completed = end.status is ProcessingStatus.COMPLETED
-        described = cast("JsonValue", end.error.model_dump()) if end.error is not None else None
-        return {
-            "output": await self._put(context, end.output) if completed else None,
-            "digest": end.digest if completed else "",
-            "error": await self._put(context, described),
-            "completed_at": stored(end.completed_at),
-        }
-
-    async def _whole(
-        self, call: TaskCall, attempt: int, end: AttemptEnd, run_id: str | None
-    ) -> RowWrite:
-        """Return the row of an attempt that is written once, at its end."""
-        fields = await self._ending(call.context, end)
-        fields |= await self._opening(call, run_id, end.started_at)
-        row = row_of(call, attempt, REPORTED, end.status, fields)
-        row.begins = True
-        return row
-
     async def _write_pending(self, reports: Reports) -> None:
         """Write reports that nobody took along; what fails is left to settling."""
         run_ids = {row.fields["run_id"] for row in reports.rows.values()}
@@ -361,7 +305,7 @@ class Projection:
         await asyncio.gather(
             *(self._rows.write(row) for row in reports.rows.values()),
             self._outputs.ensure_all(context, reports.shapes.values()),
-            self._progress(context, fence),
+            self._executions.progress(context, fence),
         )
 
     async def _ensure_still_wanted(self, row: RowWrite, run_id: str | None) -> None:
@@ -376,25 +320,3 @@ class Projection:
         if refusal is not None:
             await self._leftovers.withdraw(context, row.task_name, row.item, row.attempt)
             raise refusal
-
-    async def _progress(self, context: RunContext, fence: Fence) -> None:
-        """Move an execution that only just runs to ``in_progress``: a task was dispatched."""
-        if fence.status not in _BEFORE_IN_PROGRESS:
-            return
-        await self._executions.write(
-            UpdateOne(
-                {
-                    "_id": context.flow_execution_id,
-                    "generation": context.generation,
-                    "is_open": True,
-                    "status": {"$in": [status.value for status in _BEFORE_IN_PROGRESS]},
-                },
-                {
-                    "$set": {
-                        "status": ExecutionStatus.IN_PROGRESS.value,
-                        "updated_at": now(),
-                        "modified_by": SYSTEM,
-                    }
-                },
-            )
-        )

@@ -18,6 +18,7 @@ from contracts.messages import (
 )
 from flows.canonical import digest
 from store.accounts import AccountRepository
+from store.attempts import AttemptEnd
 from store.clock import now
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
@@ -29,7 +30,7 @@ from store.models import (
     TaskExecutionRecord,
     TaskOutputRecord,
 )
-from store.projection import AttemptEnd, Projection
+from store.projection import Projection
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
