@@ -8,10 +8,8 @@ Source: docs/decisions/0008-group-commit-and-fencing.md.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from pydantic import JsonValue
 from pymongo import UpdateOne
 
 from contracts.messages import (
@@ -23,9 +21,7 @@ from contracts.messages import (
     TaskSettlement,
     TaskState,
 )
-from flows.canonical import digest
 from store import collections
-from store.clock import now, stored
 from store.closing import closing
 from store.execution_writer import ExecutionWriter
 from store.fence import Fence, Fences, superseded
@@ -33,20 +29,15 @@ from store.leftovers import Leftovers
 from store.output_index import OutputIndex, Shape, since_now
 from store.pending_reports import PendingReports, Reports
 from store.row_look import Known, RowLook
-from store.rows import NOT_EDITED, REPORTED, SETTLED, RowWrite, RowWriter
+from store.rows import RowWrite, RowWriter
+from store.settlement_plans import Planner
 from store.slots import Slots, slot_key
 from store.staleness import Staleness
-from store.values import Database, Document, Values, encode
+from store.values import Database, Document, Values
 from store.words import (
     ENDED,
-    STATUS,
-    WITH_OUTPUT,
-    attempt_of,
     ensure_known,
-    is_input_kept,
     is_revised,
-    is_said,
-    kept_beside,
     may_be_input,
     row_id,
     says,
@@ -55,21 +46,6 @@ from store.words import (
 Freed = Callable[[str], Awaitable[None]]
 
 _HIDDEN = {"$set": {"live": False}}
-_MISSING: Document = {}
-
-
-@dataclass(slots=True)
-class _Plan:
-    """What settling has to write."""
-
-    writes: list[RowWrite] = field(default_factory=list)
-    missing: list[int] = field(default_factory=list)
-    shapes: list[Shape] = field(default_factory=list)
-    aggregates: list[TaskSettlement] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-    cancelled: list[TaskSettlement] = field(default_factory=list)
-    said: list[str] = field(default_factory=list)
-    beside: list[UpdateOne] = field(default_factory=list)
 
 
 class Settling:
@@ -93,7 +69,6 @@ class Settling:
         """
         self._slots = Slots(database)
         self._freed = freed
-        self._executions: Any = database[collections.EXECUTIONS]
         self._rows: Any = database[collections.TASK_EXECUTIONS]
         self._fences = fences
         self._look = RowLook(database)
@@ -102,7 +77,7 @@ class Settling:
         self._execution_writer = executions
         self._writer = rows
         self._outputs = outputs
-        self._values = values
+        self._planner = Planner(database, values)
         self._pending = pending
 
     async def settle_tasks(self, call: SettleTasksCall, run_id: str | None) -> SettleTasksReply:
@@ -194,14 +169,7 @@ class Settling:
         taken: Reports,
     ) -> list[int]:
         """Write what the store does not say yet; return the positions whose output it lacks."""
-        plan = _Plan()
-        for position, task in enumerate(tasks):
-            row = taken.rows.get(row_id(context, task)) if task.state in ENDED else None
-            if row is None:
-                await self._plan(context, fence, position, task, known, plan)
-            else:
-                row.rank, row.is_full = SETTLED, fence.is_full
-                plan.writes.append(row)
+        plan = await self._planner.plan(context, fence, tasks, known, taken)
         await asyncio.gather(
             *(self._writer.write(row) for row in plan.writes),
             self._outputs.ensure_all(context, {**since_now(plan.shapes), **taken.shapes}.values()),
@@ -214,101 +182,6 @@ class Settling:
         if context.generation > 1 and not fence.is_full:
             await self._staleness.confirm(context, tasks)
         return plan.missing
-
-    async def _plan(
-        self,
-        context: RunContext,
-        fence: Fence,
-        position: int,
-        task: TaskSettlement,
-        known: Known,
-        plan: _Plan,
-    ) -> None:
-        """Decide what one settlement needs."""
-        if task.item_count is not None and task.item is None:
-            plan.aggregates.append(task)
-        elif task.state is TaskState.SKIPPED:
-            plan.skipped.append(task.task_name)
-        elif task.state in ENDED:
-            if task.state is TaskState.CANCELLED and task.attempt is None:
-                plan.cancelled.append(task)
-                return
-            held = known.by_id.get(row_id(context, task))
-            is_known = is_said(task, held, known) or is_input_kept(task, fence, known)
-            if is_known and task.item is not None and held is not None:
-                plan.said.append(held["_id"])
-            if not is_known:
-                output = await self._output(context, fence, task)
-                if output is _MISSING:
-                    plan.missing.append(position)
-                    return
-                if held is not None and held["live"] and held["edited_status"] != NOT_EDITED:
-                    plan.beside.append(kept_beside(held, task, output))
-                    return
-                plan.writes.append(await self._row(context, fence, task, output, held))
-            plan.shapes.append(Shape(task.task_name, task.item is not None))
-
-    async def _output(
-        self, context: RunContext, fence: Fence, task: TaskSettlement
-    ) -> bytes | Document | None:
-        """Return what the row shall hold as output, or ``_MISSING``.
-
-        An input task's output is the execution's own input, so nobody needs to send it.
-        """
-        if task.state not in WITH_OUTPUT:
-            return None
-        if task.has_output:
-            return await self._values.put(context.flow_execution_id, encode(task.output))
-        if task.task_name != fence.input_task_name or task.item is not None:
-            return _MISSING
-        execution = await self._executions.find_one(
-            {"_id": context.flow_execution_id}, {"input": 1}
-        )
-        if execution is None:
-            return _MISSING
-        held: bytes | Document | None = execution["input"]
-        is_same = digest(await self._values.get(held)) == task.output_digest
-        return held if is_same else _MISSING
-
-    async def _row(
-        self,
-        context: RunContext,
-        fence: Fence,
-        task: TaskSettlement,
-        output: bytes | Document | None,
-        held: Document | None,
-    ) -> RowWrite:
-        """Return the row that says what the workflow says."""
-        execution_id = context.flow_execution_id
-        failed = task.state is TaskState.FAILED and task.error is not None
-        error = cast("JsonValue", task.error.model_dump()) if failed and task.error else None
-        fields: Document = {
-            "output": output,
-            "digest": task.output_digest if task.state in WITH_OUTPUT else "",
-            "error": await self._values.put(execution_id, encode(error)),
-        }
-        if task.input is not None or held is None:
-            fields["input"] = await self._values.put(execution_id, encode(task.input))
-        if task.fingerprint or held is None:
-            fields["fingerprint"] = task.fingerprint
-        if held is None:
-            fields["run_id"] = fence.run_id
-        if task.started_at is not None or held is None:
-            fields["started_at"] = None if task.started_at is None else stored(task.started_at)
-        if task.completed_at is not None or held is None or held["rank"] < REPORTED:
-            fields["completed_at"] = stored(task.completed_at or now())
-        return RowWrite(
-            context=context,
-            task_name=task.task_name,
-            item=task.item,
-            item_count=None,
-            attempt=attempt_of(task),
-            rank=SETTLED,
-            status=STATUS[task.state],
-            fields=fields,
-            is_full=fence.is_full,
-            begins=held is None,
-        )
 
     async def _close_iteration(self, context: RunContext, task: TaskSettlement) -> None:
         """Keep the word on an iteration as a whole; rows beyond its end belong to older runs."""
