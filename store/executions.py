@@ -10,35 +10,26 @@ from flows.errors import ConflictError, FlowExecutionNotFoundError
 from store import collections
 from store.clock import now, stored
 from store.creation import Creation, Idempotency
+from store.deletion import DELETED, NOT_DELETED, Deletion
 from store.documents import EXECUTION_VALUES, execution_record
 from store.execution_lists import list_executions
 from store.faults import guarded
-from store.generations import generation_fields
+from store.generations import Generations, NextGeneration
 from store.indexes import EXECUTIONS_OPEN
 from store.leftovers import Leftovers
-from store.metadata import metadata_words
 from store.models import (
     ExecutionQuery,
     ExecutionRecord,
     ExecutionStatus,
-    SlotState,
 )
 from store.reuse import Reuse
-from store.review_endings import discard_of_generation
 from store.rows import SYSTEM
 from store.slot_pauses import SlotPauses
-from store.slots import Slots, queue_fields
-from store.staleness import Staleness
+from store.slots import Slots
 from store.starts import Start, Starts
 from store.status import ACTIVE, sources
-from store.tag_words import TagWords
-from store.tallies import Tallies
-from store.transactions import in_transaction
 from store.values import Database, Document, Values
 
-DELETED = ExecutionStatus.DELETED.value
-_NOT_DELETED = {"$ne": DELETED}
-_BEFORE = ("flow_id", "flow_version", "generation", "queued_at", "reviews")
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -53,19 +44,16 @@ class ExecutionRepository:
 
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
-        self._client = database.client
         self._database = database
         self._executions: Any = database[collections.EXECUTIONS]
-        self._counters: Any = database[collections.FLOW_COUNTERS]
         self._values = Values(database)
         self._leftovers = Leftovers(database)
-        self._staleness = Staleness(database)
         self._creation = Creation(database, self._values)
         self._starts = Starts(database, self._values)
         self._task_executions: Any = database[collections.TASK_EXECUTIONS]
-        self._tallies = Tallies(database)
-        self._tag_words = TagWords(database)
+        self._deletion = Deletion(database)
         self.slots = Slots(database)
+        self._generations = Generations(database, self.slots)
         self.pauses = SlotPauses(database)
         self.reuse = Reuse(database)
 
@@ -105,7 +93,7 @@ class ExecutionRepository:
             FlowExecutionNotFoundError: None of this id in the organization, or deleted.
         """
         return await self._one(
-            {"_id": flow_execution_id, "organization_id": organization_id, "status": _NOT_DELETED}
+            {"_id": flow_execution_id, "organization_id": organization_id, "status": NOT_DELETED}
         )
 
     @guarded
@@ -121,7 +109,7 @@ class ExecutionRepository:
     async def organization_of(self, flow_execution_id: str) -> str | None:
         """Return whose execution this is, so that "foreign" and "absent" can be told apart."""
         document = await self._executions.find_one(
-            {"_id": flow_execution_id, "status": _NOT_DELETED}, {"organization_id": 1}
+            {"_id": flow_execution_id, "status": NOT_DELETED}, {"organization_id": 1}
         )
         return None if document is None else document["organization_id"]
 
@@ -184,7 +172,7 @@ class ExecutionRepository:
             return_document=ReturnDocument.AFTER,
         )
         if document is None:
-            return await self._one({**place, "status": _NOT_DELETED})
+            return await self._one({**place, "status": NOT_DELETED})
         await self._leftovers.request_cancel(flow_execution_id, document["generation"])
         return await self._record(document)
 
@@ -248,38 +236,16 @@ class ExecutionRepository:
             FlowExecutionNotFoundError: None of this id in the organization, or deleted.
             ConflictError: Somebody else began a generation meanwhile.
         """
-        at = now()
         place = {"_id": flow_execution_id, "organization_id": organization_id}
-        fields = generation_fields(expected_generation + 1, mode, flow_version, modified_by, at)
-        gone = {"queued_at": "", "asking": ""} | ({} if is_limited else {"slot": ""})
-        if is_limited:
-            fields["slot"] = SlotState.HELD.value
-
-        async def transact(session: Any) -> bool:
-            before = await self._executions.find_one_and_update(
-                {**place, "generation": expected_generation, "status": _NOT_DELETED},
-                {"$set": fields, "$unset": gone},
-                projection=_BEFORE,
-                session=session,
-            )
-            if before is None:
-                return False
-            if is_limited and not await self.slots.swap(before, organization_id, session):
-                queued = queue_fields(SlotState.FRESH, before.get("queued_at", at))
-                await self._executions.update_one(place, {"$set": queued}, session=session)
-            await self._staleness.mark(flow_execution_id, outdated, session)
-            await self._staleness.hide(flow_execution_id, removed, session)
-            await discard_of_generation(self._database, before, mode, session)
-            if before["flow_version"] != flow_version:
-                moved = {
-                    f"versions.{before['flow_version']}": -1,
-                    f"versions.{flow_version}": 1,
-                }
-                await self._count(before, moved, session)
-            return True
-
-        if not await in_transaction(self._client, transact):
-            await self._one({**place, "status": _NOT_DELETED})
+        began = await self._generations.begin(
+            organization_id,
+            flow_execution_id,
+            NextGeneration(
+                expected_generation, mode, flow_version, modified_by, is_limited, outdated, removed
+            ),
+        )
+        if not began:
+            await self._one({**place, "status": NOT_DELETED})
             raise ConflictError("somebody else re-executed it at the same moment")
         return await self._one(place)
 
@@ -290,30 +256,8 @@ class ExecutionRepository:
         Raises:
             FlowExecutionNotFoundError: None of this id in the organization.
         """
-        at = now()
         place = {"_id": flow_execution_id, "organization_id": organization_id}
-        fields = {
-            "status": DELETED,
-            "deleted_at": at,
-            "updated_at": at,
-            "modified_by": modified_by,
-        }
-
-        async def transact(session: Any) -> bool:
-            before = await self._executions.find_one_and_update(
-                {**place, "status": _NOT_DELETED},
-                {"$set": fields, "$unset": {"tags": ""}},
-                projection={"flow_id": 1, "flow_version": 1, "metadata": 1},
-                session=session,
-            )
-            if before is not None:
-                gone = {"live": -1, f"versions.{before['flow_version']}": -1}
-                await self._count(before, gone, session)
-                await self._tallies.count(organization_id, metadata_words(before), -1, session)
-                await self._tag_words.forget(organization_id, flow_execution_id, session)
-            return before is not None
-
-        if not await in_transaction(self._client, transact):
+        if not await self._deletion.delete(organization_id, flow_execution_id, modified_by):
             await self._one(place)
 
     @guarded
@@ -334,7 +278,7 @@ class ExecutionRepository:
             {**place, "status": {"$in": sources(status)}},
             {"$set": {"status": status.value, "updated_at": now(), "modified_by": modified_by}},
         )
-        return await self._one({**place, "status": _NOT_DELETED})
+        return await self._one({**place, "status": NOT_DELETED})
 
     @guarded
     async def open_records(self, limit: int) -> Sequence[ExecutionRecord]:
@@ -364,7 +308,7 @@ class ExecutionRepository:
     async def touch(self, organization_id: str, flow_execution_id: str, modified_by: str) -> None:
         """Note that something belonging to an execution changed."""
         await self._executions.update_one(
-            {"_id": flow_execution_id, "organization_id": organization_id, "status": _NOT_DELETED},
+            {"_id": flow_execution_id, "organization_id": organization_id, "status": NOT_DELETED},
             {"$set": {"updated_at": now(), "modified_by": modified_by}},
         )
 
@@ -381,9 +325,3 @@ class ExecutionRepository:
         """Return a document's execution."""
         await self._values.load([document], EXECUTION_VALUES)
         return execution_record(document)
-
-    async def _count(self, execution: Document, changes: dict[str, int], session: Any) -> None:
-        """Change the counts of an execution's flow."""
-        await self._counters.update_one(
-            {"_id": execution["flow_id"]}, {"$inc": changes}, session=session
-        )
