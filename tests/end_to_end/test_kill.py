@@ -10,6 +10,14 @@ import pytest
 
 from tests.support.effect_flows import INPUT, Json, a_flow, a_note, an_effect
 from tests.support.eventually import eventually
+from tests.support.killing import (
+    a_waiting_execution,
+    an_execution,
+    assert_all_is_true,
+    assert_delivered,
+    submitted,
+    words,
+)
 from tests.support.limits import limit_platform_to, none_is_taken
 from tests.support.platform_process import PARTS, Part, PlatformProcess, running_platform
 from tests.support.receiver import Receiver, receiving
@@ -17,16 +25,6 @@ from tests.support.receiver import Receiver, receiving
 pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
 
 RUNS_AGAIN_WITHIN_SECONDS, DRAINED_WITHIN_SECONDS, QUICKLY_SECONDS = 15, 60, 5
-
-RECEIVER: Json = {
-    "name": "ask",
-    "task_executor_name": "webhook_receiver",
-    "parameters": {"fields": [{"id": "n", "data_type": "int"}]},
-}
-WAITING: Json = {
-    **a_flow(RECEIVER, a_note("note", "ask")),
-    "edges": [{"source": "form", "target": "ask"}],
-}
 
 
 @pytest.fixture(scope="module")
@@ -40,24 +38,6 @@ async def processes(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[P
 async def receiver() -> AsyncIterator[Receiver]:
     async with receiving() as receiver:
         yield receiver
-
-
-async def an_execution(processes: PlatformProcess, definition: Json) -> str:
-    """Start an execution of a new flow."""
-    flow_id = await processes.create_flow(f"flow {uuid4()}", definition)
-    return await processes.start(flow_id, INPUT)
-
-
-async def assert_all_is_true(processes: PlatformProcess) -> None:
-    """Compare everything that is served with Temporal, and find nothing open."""
-    verdict = await processes.truth()
-    assert verdict["differences"] == []
-    assert verdict["running"] == 0
-    assert verdict["checked"] != 0
-
-
-def words(rows: list[Json]) -> list[object]:
-    return [row["processing_status"] for row in rows]
 
 
 async def test_a_worker_killed_between_tasks_goes_on_where_it_was(
@@ -279,37 +259,6 @@ async def test_everything_killed_at_once_comes_back_and_goes_on(
     assert execution["status"] == "completed"
     assert len(set(receiver.keys["/call"])) == 1
     await assert_all_is_true(processes)
-
-
-async def a_waiting_execution(processes: PlatformProcess) -> str:
-    """Start an execution of a new flow, and wait until it waits for data."""
-    await processes.await_healthy()
-    execution_id = await an_execution(processes, WAITING)
-
-    async def waits() -> bool:
-        rows = words(await processes.rows(execution_id, "ask"))
-        return rows == ["awaiting_input"]
-
-    await eventually(waits, 30, saying="the task waits")
-    return execution_id
-
-
-async def submitted(processes: PlatformProcess, execution_id: str) -> Json:
-    """Submit data for the task, and return the acknowledgement."""
-    answer = await processes.http.post(
-        f"/api/flow-executions/{execution_id}/webhook-data",
-        json={"task_name": "ask", "data": {"n": 1}},
-    )
-    assert answer.status_code == httpx.codes.OK, answer.text
-    return dict(answer.json())
-
-
-async def assert_delivered(processes: PlatformProcess, execution_id: str) -> None:
-    """Wait for the end, which must show the data as the task's output."""
-    execution = await processes.finished(execution_id)
-    assert execution["status"] == "completed"
-    (row,) = await processes.rows(execution_id, "ask")
-    assert (row["processing_status"], row["output"]) == ("completed", {"n": 1})
 
 
 async def test_a_worker_killed_while_a_task_waits_hears_of_what_comes(
