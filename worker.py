@@ -18,6 +18,7 @@ from activities.observation import ObservationInterceptor
 from activities.secrets import opened
 from composition.interactive import interactive_activities
 from composition.mail import receiving_mail
+from composition.outside_starts import outside_start_activities
 from composition.records import promotion_of, record_activities
 from composition.task_activities import task_activities
 from flows.errors import StartUpError, TemporalUnavailableError
@@ -47,6 +48,7 @@ from store.projection import Projection
 from workflows.flow_execution import FlowExecutionWorkflow
 from workflows.interactive_run import InteractiveRunWorkflow
 from workflows.iteration import IterationWorkflow
+from workflows.outside_start import StartFlowExecutionWorkflow, StartInteractiveRunWorkflow
 from workflows.reconciliation import MovingReconciliationWorkflow, ReconciliationWorkflow
 from workflows.scheduled_start import MovingScheduledStartWorkflow, ScheduledStartWorkflow
 
@@ -56,6 +58,8 @@ WORKFLOWS: Sequence[type] = (
     ReconciliationWorkflow,
     ScheduledStartWorkflow,
     InteractiveRunWorkflow,
+    StartFlowExecutionWorkflow,
+    StartInteractiveRunWorkflow,
 )
 VERSIONED_WORKFLOWS: Sequence[type] = (
     FlowExecutionWorkflow,
@@ -63,6 +67,8 @@ VERSIONED_WORKFLOWS: Sequence[type] = (
     MovingReconciliationWorkflow,
     MovingScheduledStartWorkflow,
     InteractiveRunWorkflow,
+    StartFlowExecutionWorkflow,
+    StartInteractiveRunWorkflow,
 )
 
 MAX_CACHED_WORKFLOWS = 2_000
@@ -105,13 +111,13 @@ async def serve(
         if client is None:
             return
         gateway = Gateway(client, settings.task_queue)
+        run_gateway = RunGateway(client, settings.task_queue)
         reopening = Reopening(Adoption(mongo.database), gateway)
         freed = promotion_of(mongo, gateway).promote
         projection = Projection(mongo.database, reopening.adopt, freed)
         activities = [
-            *record_activities(
-                settings, mongo, gateway, RunGateway(client, settings.task_queue), projection
-            ),
+            *record_activities(settings, mongo, gateway, run_gateway, projection),
+            *outside_start_activities(settings, mongo, gateway, run_gateway),
             *await stack.enter_async_context(task_activities(settings, mongo, spans)),
             *await stack.enter_async_context(interactive_activities(settings, mongo, spans)),
             *more_activities,

@@ -11,6 +11,8 @@ ITERATION = "Iteration"
 RECONCILIATION = "Reconciliation"
 SCHEDULED_START = "ScheduledStart"
 INTERACTIVE_RUN = "InteractiveRun"
+START_FLOW_EXECUTION = "StartFlowExecution"
+START_INTERACTIVE_RUN = "StartInteractiveRun"
 
 SETTLE_TASKS = "settle_tasks"
 SETTLE_EXECUTION = "settle_execution"
@@ -23,6 +25,8 @@ LOOK_FOR_DELIVERY = "look_for_delivery"
 NOTE_ALL_WAIT = "note_all_wait"
 NOTE_WOKEN = "note_woken"
 RECORD_TURN = "record_turn"
+RECORD_AND_START_FLOW = "record_and_start_flow"
+RECORD_AND_START_RUN = "record_and_start_run"
 CALL_SERVICE = "call_service"
 SHOW_EVENTS = "show_events"
 
@@ -39,6 +43,8 @@ INTERNAL_ACTIVITIES = frozenset(
         NOTE_ALL_WAIT,
         NOTE_WOKEN,
         RECORD_TURN,
+        RECORD_AND_START_FLOW,
+        RECORD_AND_START_RUN,
         CALL_SERVICE,
         SHOW_EVENTS,
     }

@@ -120,6 +120,27 @@ class InteractiveRuns:
             return await self._stop(record, input_id)
         return await self._continue(record, given, input_id)
 
+    async def start(
+        self,
+        caller: Caller,
+        workflow_id: str,
+        given: RunInput,
+        version_number: int | None,
+        *,
+        key: str,
+    ) -> RunRecord:
+        """Record a run and start it, without waiting for its first turn. Repeatable by the key.
+
+        Raises:
+            As ``execute``.
+        """
+        caller.require(Role.INTEGRATION, "run workflows")
+        _refuse(given, None)
+        record = await self._opened(caller, workflow_id, given, version_number, key, is_keyed=True)
+        if record.start is not None and not record.status.is_terminal:
+            await self._gateway.start(record.start)
+        return record
+
     async def get(self, caller: Caller, run_id: str) -> tuple[RunRecord, Sequence[JsonValue]]:
         """Return a run with its start message, and what is kept of its turns.
 
@@ -165,7 +186,23 @@ class InteractiveRuns:
         *,
         is_keyed: bool,
     ) -> Turn:
-        """Record a run, start it, and wait for its first turn.
+        """Record a run, start it, and wait for its first turn."""
+        record = await self._opened(
+            caller, workflow_id, given, version_number, input_id, is_keyed=is_keyed
+        )
+        return await self._started(record)
+
+    async def _opened(
+        self,
+        caller: Caller,
+        workflow_id: str,
+        given: RunInput,
+        version_number: int | None,
+        input_id: str,
+        *,
+        is_keyed: bool,
+    ) -> RunRecord:
+        """Record a run, or return the one that its key made before.
 
         The record comes first: a process that dies in between leaves a run that the same key, or
         the reconciler, starts.
@@ -184,8 +221,7 @@ class InteractiveRuns:
             queued=[TurnGiven(input_id=input_id, run_input=given)],
             turns_a_history=self._turns_a_history,
         )
-        record = await self._runs.create(_record(caller, workflow, start, given, is_keyed=is_keyed))
-        return await self._started(record)
+        return await self._runs.create(_record(caller, workflow, start, given, is_keyed=is_keyed))
 
     async def _started(self, record: RunRecord) -> Turn:
         if record.start is None:
