@@ -20,7 +20,7 @@ from composition.interactive import interactive_activities
 from composition.mail import receiving_mail
 from composition.outside_starts import outside_start_activities
 from composition.records import promotion_of, record_activities
-from composition.task_activities import task_activities
+from composition.task_activities import sandbox_of_process, task_activities
 from flows.errors import StartUpError, TemporalUnavailableError
 from operations.open_watch import watch_open
 from operations.reopening import Reopening
@@ -115,11 +115,14 @@ async def serve(
         reopening = Reopening(Adoption(mongo.database), gateway)
         freed = promotion_of(mongo, gateway).promote
         projection = Projection(mongo.database, reopening.adopt, freed)
+        sandbox = await stack.enter_async_context(sandbox_of_process())
         activities = [
             *record_activities(settings, mongo, gateway, run_gateway, projection),
             *outside_start_activities(settings, mongo, gateway, run_gateway),
-            *await stack.enter_async_context(task_activities(settings, mongo, spans)),
-            *await stack.enter_async_context(interactive_activities(settings, mongo, spans)),
+            *await stack.enter_async_context(task_activities(settings, mongo, spans, sandbox)),
+            *await stack.enter_async_context(
+                interactive_activities(settings, mongo, spans, sandbox)
+            ),
             *more_activities,
         ]
         open_secrets = partial(opened, Vault.over(mongo.database, settings.keys()))

@@ -35,7 +35,7 @@ async def read_bounded(parts: AsyncIterable[bytes], host: str, max_bytes: int) -
     async for part in parts:
         content += part
         if len(content) > max_bytes:
-            raise _too_large(host, max_bytes)
+            raise too_large(host, max_bytes)
     return bytes(content)
 
 
@@ -61,7 +61,7 @@ async def decoded(content: bytes, layers: Iterable[str], host: str, max_bytes: i
             # Not on the loop, which other tasks share.
             content = await asyncio.to_thread(_unpacked, content, name, max_bytes)
             if len(content) > max_bytes:
-                raise _too_large(host, max_bytes)
+                raise too_large(host, max_bytes)
     except (zlib.error, UndecodableError) as error:
         raise TaskFailedError(
             f"{host} answered with a body that cannot be decoded: {error}",
@@ -98,7 +98,8 @@ def _inflated(content: bytes, window_bits: int, max_bytes: int) -> bytes:
             return bytes(whole)
 
 
-def _too_large(host: str, max_bytes: int) -> TaskFailedError:
+def too_large(host: str, max_bytes: int) -> TaskFailedError:
+    """Return the failure of a body beyond its limit."""
     return TaskFailedError(
         f"{host} answered with more than {max_bytes} bytes", type="ResponseTooLarge"
     )

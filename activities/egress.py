@@ -11,7 +11,7 @@ import asyncio
 import os
 import socket
 import ssl
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 
@@ -19,7 +19,7 @@ import httpcore
 import httpx
 
 from activities.addresses import Address, AllowedHosts
-from activities.answers import ACCEPTED_ENCODINGS, decoded, encodings_of, read_bounded
+from activities.answers import ACCEPTED_ENCODINGS, decoded, encodings_of, read_bounded, too_large
 from activities.resolver import Resolver
 from flows.errors import TaskFailedError
 
@@ -137,8 +137,13 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 class GuardedTransport(httpx.AsyncBaseTransport):
     """httpx over connections that ``GuardedBackend`` opens; an answer is whole, and bounded."""
 
-    def __init__(self, guard: EgressGuard) -> None:
-        """Build the pool; connections are kept per host name, so certificates always match."""
+    def __init__(self, guard: EgressGuard, *, streams: bool = False) -> None:
+        """Build the pool; connections are kept per host name, so certificates always match.
+
+        Args:
+            streams: Whether a stream of events is passed on as it comes, within the same limit.
+        """
+        self._streams = streams
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=ssl.create_default_context(),
             max_connections=_MAX_CONNECTIONS,
@@ -163,6 +168,9 @@ class GuardedTransport(httpx.AsyncBaseTransport):
                 extensions=request.extensions,
             )
         )
+        if self._streams and _is_event_stream(answer):
+            stream = _EventStream(answer, request)
+            return httpx.Response(answer.status, headers=answer.headers, stream=stream)
         try:
             return await _whole(answer, request)
         finally:
@@ -171,6 +179,35 @@ class GuardedTransport(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close every connection."""
         await self._pool.aclose()
+
+
+class _EventStream(httpx.AsyncByteStream):
+    """A body that is read while it comes; whoever reads it closes it."""
+
+    def __init__(self, answer: httpcore.Response, request: httpx.Request) -> None:
+        self._answer = answer
+        self._host = request.url.host
+        self._max_bytes = request.extensions.get(MAX_BYTES, DEFAULT_MAX_BYTES)
+        self._parts = answer.aiter_stream()
+        self._size = 0
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        # Whoever reads may stop and begin again: what was read by then is gone.
+        async for part in self._parts:
+            self._size += len(part)
+            if self._size > self._max_bytes:
+                raise too_large(self._host, self._max_bytes)
+            yield part
+
+    async def aclose(self) -> None:
+        await self._answer.aclose()
+
+
+def _is_event_stream(answer: httpcore.Response) -> bool:
+    """Return whether a body can be passed on in pieces: events, and not compressed."""
+    headers = httpx.Headers(answer.headers)
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "text/event-stream" and encodings_of(headers.get("content-encoding", "")) == []
 
 
 async def _whole(answer: httpcore.Response, request: httpx.Request) -> httpx.Response:
@@ -187,15 +224,18 @@ async def _whole(answer: httpcore.Response, request: httpx.Request) -> httpx.Res
     return httpx.Response(answer.status, headers=headers, content=content)
 
 
-def guarded_client(allowed_private_hosts: Sequence[str]) -> httpx.AsyncClient:
+def guarded_client(
+    allowed_private_hosts: Sequence[str], *, streams: bool = False
+) -> httpx.AsyncClient:
     """Return a client for task activities; whoever asks for it closes it.
 
     Args:
         allowed_private_hosts: Names, addresses or CIDR ranges that may be called although they are
             private; ``*`` allows everything.
+        streams: Whether streams of events are passed on as they come.
     """
     return httpx.AsyncClient(
-        transport=GuardedTransport(EgressGuard.of(allowed_private_hosts)),
+        transport=GuardedTransport(EgressGuard.of(allowed_private_hosts), streams=streams),
         # Proxies from the environment would open connections past the guard.
         trust_env=False,
         headers={"accept-encoding": ACCEPTED_ENCODINGS, "user-agent": "perdure"},

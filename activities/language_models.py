@@ -4,46 +4,24 @@ Source: docs/decisions/0016-language-models.md.
 """
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import httpx
 import openai
-from openai.types.shared_params import ResponseFormatJSONSchema
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from activities.exchange import NETWORK_ERRORS
-from activities.model_answers import completed, strict_schema, value_of
-from activities.retry_after import retry_after
+from activities.model_answers import completed, value_of
+from activities.model_endpoint import (
+    SHOWN_CHARS,
+    ModelEndpoint,
+    left_out,
+    model_failure,
+    openai_client,
+    response_format,
+)
 from flows.errors import TaskFailedError
 from flows.executors.spec import JsonSchema
-
-_SHOWN_CHARS = 300
-_BUSY = frozenset({408, 409, 429})
-# The library takes these from the environment; they are not meant for the configured endpoint.
-_NOT_OURS = ("OpenAI-Organization", "OpenAI-Project")
-
-
-@dataclass(frozen=True, slots=True)
-class ModelEndpoint:
-    """Where models answer.
-
-    Attributes:
-        base_url: Up to and including the version, e.g. ``https://models.example/v1``.
-        models: Names that tasks may use; the first is used where a task names none.
-        headers: Sent with every request, e.g. a key in a header of the operator's gateway.
-    """
-
-    base_url: str
-    models: tuple[str, ...]
-    api_key: str | None = field(default=None, repr=False)
-    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
-
-    def without_secrets(self, text: str) -> str:
-        """Return what the endpoint said without what we told it."""
-        for secret in filter(None, (self.api_key, *self.headers.values())):
-            text = text.replace(secret, "********")
-        return text
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +82,7 @@ class LanguageModels:
             endpoint: None if the platform has no models.
         """
         self._endpoint = endpoint
-        self._openai = None if endpoint is None else _openai_client(client, endpoint)
+        self._openai = None if endpoint is None else openai_client(client, endpoint)
 
     async def ask(
         self, question: Question, *, worker: str | None, effect_key: str, seconds: float
@@ -136,48 +114,16 @@ class LanguageModels:
                         {"role": "system", "content": question.task},
                         {"role": "user", "content": question.material},
                     ],
-                    response_format=_response_format(question.answer),
-                    extra_headers={**_headers(endpoint), "Idempotency-Key": effect_key},
+                    response_format=response_format(question.answer),
+                    extra_headers={**left_out(endpoint), "Idempotency-Key": effect_key},
                 )
         except TimeoutError:
             raise TaskFailedError(
                 f"{model} did not answer within {seconds:g} s", type="Timeout", retryable=True
             ) from None
         except (openai.OpenAIError, httpx.HTTPError, *NETWORK_ERRORS) as error:
-            raise _failure(endpoint, model, error) from None
+            raise model_failure(endpoint, model, error) from None
         return _reply(model, question, raw.text)
-
-
-def _openai_client(client: httpx.AsyncClient, endpoint: ModelEndpoint) -> openai.AsyncOpenAI:
-    """Return the library's client over ours, without retries and its own environment."""
-    return openai.AsyncOpenAI(
-        base_url=endpoint.base_url,
-        api_key=endpoint.api_key or "none",
-        max_retries=0,
-        timeout=None,
-        default_headers=endpoint.headers,
-        http_client=client,  # type: ignore[arg-type]  # takes a client of httpx, says its code
-    )
-
-
-def _headers(endpoint: ModelEndpoint) -> dict[str, str | openai.Omit]:
-    """Return what of the library's own headers is left out of a request."""
-    configured = {name.lower() for name in endpoint.headers}
-    needless = [*_NOT_OURS, *(["Authorization"] if endpoint.api_key is None else [])]
-    return {name: openai.omit for name in needless if name.lower() not in configured}
-
-
-def _response_format(answer: JsonSchema) -> ResponseFormatJSONSchema:
-    """Return how the answer is asked for: strictly, where the schema can be enforced."""
-    schema = strict_schema(answer)
-    return {
-        "type": "json_schema",
-        "json_schema": {
-            "name": "answer",
-            "strict": schema is not None,
-            "schema": {**(schema or answer)},
-        },
-    }
 
 
 def _reply(model: str, question: Question, text: str) -> Reply:
@@ -188,7 +134,7 @@ def _reply(model: str, question: Question, text: str) -> Reply:
     except (ValidationError, IndexError):
         raise _invalid(model, "the endpoint sent no chat completion") from None
     if choice.message.refusal or choice.finish_reason == "content_filter":
-        said = " ".join((choice.message.refusal or "content filter").split())[:_SHOWN_CHARS]
+        said = " ".join((choice.message.refusal or "content filter").split())[:SHOWN_CHARS]
         raise TaskFailedError(f"{model} refused: {said}", type="ModelRefused")
     if choice.finish_reason == "length":
         raise _invalid(model, "the answer was cut short")
@@ -199,43 +145,3 @@ def _reply(model: str, question: Question, text: str) -> Reply:
 
 def _invalid(model: str, reason: str) -> TaskFailedError:
     return TaskFailedError(f"{model}: {reason}", type="InvalidAnswer", retryable=True)
-
-
-def _failure(endpoint: ModelEndpoint, model: str, error: Exception) -> TaskFailedError:
-    """Return what went wrong; what an endpoint says of a key, or repeats of it, is left out."""
-    if isinstance(error, openai.APIStatusError):
-        return _refused(endpoint, model, error)
-    cause = error.__cause__ or error
-    if isinstance(cause, TaskFailedError):
-        return cause
-    reason = endpoint.without_secrets(str(cause)) or type(cause).__name__
-    return TaskFailedError(
-        f"the request to {model} failed: {reason[:_SHOWN_CHARS]}",
-        type="ConnectionFailed",
-        retryable=True,
-    )
-
-
-def _refused(endpoint: ModelEndpoint, model: str, error: openai.APIStatusError) -> TaskFailedError:
-    """Return the failure that a status is."""
-    status = error.status_code
-    if status in {401, 403}:
-        return TaskFailedError(
-            f"the endpoint of {model} refused the platform's key with {status}",
-            type="ModelAuthenticationFailed",
-            status_code=status,
-        )
-    if status in _BUSY or not 300 <= status < 500:
-        return TaskFailedError(
-            f"the endpoint of {model} answered {status}",
-            type="ModelUnavailable",
-            retryable=True,
-            retry_after=retry_after(dict(error.response.headers.items())),
-            status_code=status,
-        )
-    said = " ".join(endpoint.without_secrets(error.message).split())[:_SHOWN_CHARS]
-    return TaskFailedError(
-        f"the endpoint of {model} answered {status}: {said}",
-        type="ModelRequestRefused",
-        status_code=status,
-    )

@@ -6,7 +6,7 @@ Source: docs/secrets.md, "What comes back".
 import base64
 import html
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote, quote_plus
 
 from pydantic import JsonValue
@@ -32,10 +32,11 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return a text without the values."""
-        for form in self._forms:
-            if form in text:
-                text = text.replace(form, MASK)
-        return text
+        return _without(text, self._forms)
+
+    def stream(self) -> "StreamRedactor":
+        """Return what does the same to a text that comes in pieces."""
+        return StreamRedactor(self._forms)
 
     def message(self, text: str) -> str:
         """Return a text that may have been cut: also without a value's beginning at its end."""
@@ -70,6 +71,40 @@ class Redactor:
             ),
             error,
         )
+
+
+class StreamRedactor:
+    """Replaces values in a text that comes in pieces; what may begin one is held back."""
+
+    def __init__(self, forms: Sequence[str]) -> None:
+        """Take the forms, longest first."""
+        self._forms = forms
+        self._held = ""
+
+    def text(self, piece: str) -> str:
+        """Return what may be shown by now."""
+        text = _without(self._held + piece, self._forms)
+        held = max((_begun(text, form) for form in self._forms), default=0)
+        self._held = text[len(text) - held :]
+        return text[: len(text) - held]
+
+    def rest(self) -> str:
+        """Return what was held back, at the end of the text."""
+        rest, self._held = self._held, ""
+        return rest
+
+
+def _without(text: str, forms: Iterable[str]) -> str:
+    for form in forms:
+        if form in text:
+            text = text.replace(form, MASK)
+    return text
+
+
+def _begun(text: str, form: str) -> int:
+    """Return how many characters at the end of a text are the beginning of a form."""
+    longest = min(len(form) - 1, len(text))
+    return next((n for n in range(longest, 0, -1) if text.endswith(form[:n])), 0)
 
 
 def _forms(value: str) -> Iterator[str]:

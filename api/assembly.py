@@ -200,7 +200,12 @@ def _services(
         profiles=Profiles(people, organizations_stored),
         workflows=workflows,
         interactive_runs=InteractiveRuns(
-            RunnableWorkflows(workflows, WorkflowRepository(mongo.database), credentials_stored),
+            RunnableWorkflows(
+                workflows,
+                WorkflowRepository(mongo.database),
+                credentials_stored,
+                has_default_model=settings.llm_base_url is not None,
+            ),
             RunRepository(mongo.database),
             runs,
         ),

@@ -33,7 +33,12 @@ def outside_start_activities(
         AccountRepository(mongo.database),
         executions_of(settings, mongo, gateway, Definitions()),
         InteractiveRuns(
-            RunnableWorkflows(workflows, repository, CredentialRepository(mongo.database)),
+            RunnableWorkflows(
+                workflows,
+                repository,
+                CredentialRepository(mongo.database),
+                has_default_model=settings.llm_base_url is not None,
+            ),
             RunRepository(mongo.database),
             run_gateway,
         ),

@@ -12,13 +12,14 @@ from activities.document_source import DocumentSource
 from activities.documents import DocumentActivities
 from activities.egress import EgressGuard, guarded_client
 from activities.http import HttpActivities
-from activities.language_models import LanguageModels, ModelEndpoint
+from activities.language_models import LanguageModels
 from activities.mail import MailActivities, MailServer
 from activities.model_tasks import ModelActivities
 from activities.sandbox import Sandbox
 from activities.stored_files import StoredFiles
 from activities.waiting import WaitActivities
 from activities.webhooks import WebhookActivities
+from composition.models import model_endpoint
 from runtime.mongo import Mongo
 from runtime.settings import Settings
 from runtime.tracing import Tracing, traced
@@ -31,16 +32,20 @@ SANDBOXES_PER_CPU = 2
 Activity = Callable[..., Any]
 
 
+def sandbox_of_process() -> Sandbox:
+    """Return the sandbox that everything in a worker shares; open it with ``async with``."""
+    return Sandbox(max_processes=SANDBOXES_PER_CPU * (os.cpu_count() or 1))
+
+
 @asynccontextmanager
 async def task_activities(
-    settings: Settings, mongo: Mongo, spans: Tracing
+    settings: Settings, mongo: Mongo, spans: Tracing, sandbox: Sandbox
 ) -> AsyncIterator[list[Activity]]:
     """Build the activities of task executors, and close what they share in the end."""
     async with (
         guarded_client(settings.allowed_private_hosts) as client,
         # The operator chose the endpoint of models, so it may be anywhere.
         guarded_client(["*"]) as model_client,
-        Sandbox(max_processes=SANDBOXES_PER_CPU * (os.cpu_count() or 1)) as sandbox,
     ):
         traced(client, spans)
         traced(model_client, spans)
@@ -48,7 +53,7 @@ async def task_activities(
         files = StoredFiles(FileRepository(mongo.database), GridFSContents(mongo.database))
         documents = DocumentActivities(DocumentSource(client, files))
         models = ModelActivities(
-            LanguageModels(model_client, _model_endpoint(settings)), documents.doc_to_text
+            LanguageModels(model_client, model_endpoint(settings)), documents.doc_to_text
         )
         guard = EgressGuard.of(settings.allowed_private_hosts)
         yield [
@@ -67,19 +72,6 @@ async def task_activities(
             CodeActivities(sandbox).python_code,
             WaitActivities().wait,
         ]
-
-
-def _model_endpoint(settings: Settings) -> ModelEndpoint | None:
-    """Return where language models answer, if there are any."""
-    if settings.llm_base_url is None:
-        return None
-    key = settings.llm_api_key
-    return ModelEndpoint(
-        base_url=settings.llm_base_url,
-        models=settings.llm_models,
-        api_key=None if key is None else key.get_secret_value(),
-        headers=settings.headers_of_models(),
-    )
 
 
 def _mail_server(settings: Settings) -> MailServer | None:

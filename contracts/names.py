@@ -29,6 +29,8 @@ RECORD_AND_START_FLOW = "record_and_start_flow"
 RECORD_AND_START_RUN = "record_and_start_run"
 CALL_SERVICE = "call_service"
 SHOW_EVENTS = "show_events"
+ASK_MODEL = "ask_model"
+RUN_CODE = "run_code"
 
 INTERNAL_ACTIVITIES = frozenset(
     {
@@ -47,6 +49,8 @@ INTERNAL_ACTIVITIES = frozenset(
         RECORD_AND_START_RUN,
         CALL_SERVICE,
         SHOW_EVENTS,
+        ASK_MODEL,
+        RUN_CODE,
     }
 )
 """Activities that are no task's: no flow may name one, on whatever task queue."""

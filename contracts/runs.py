@@ -9,7 +9,7 @@ from enum import StrEnum
 from pydantic import Field, JsonValue
 
 from contracts.messages import Message
-from dialogs.effects import HttpCall
+from dialogs.effects import HttpCall, ModelCall, ToolCall
 from dialogs.model import Graph
 from dialogs.state import Fixed, RunInput, RunState, RunStatus
 
@@ -208,3 +208,33 @@ class SpokenAt(Message):
     node_logical_id: str
     node_name: str
     node_run_id: str
+
+
+class RunModelCall(Message):
+    """Ask the model of a node.
+
+    Attributes:
+        workflow_id: Whose keys the graph holds, unless the configuration says else.
+        effect_key: Same on every attempt; sent as ``Idempotency-Key``.
+        spoken_at: Where its words are shown as they come; None where nobody is to hear them.
+    """
+
+    organization_id: str
+    workflow_id: str
+    run_id: str
+    effect_key: str
+    call: ModelCall
+    spoken_at: SpokenAt | None = None
+
+
+class RunCodeCall(Message):
+    """Run the code of a tool.
+
+    Attributes:
+        effect_key: Same on every attempt.
+    """
+
+    organization_id: str
+    run_id: str
+    effect_key: str
+    call: ToolCall

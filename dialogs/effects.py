@@ -4,12 +4,12 @@ Source: docs/ARCHITECTURE.md, "Turns".
 """
 
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pydantic import BaseModel, Field, JsonValue
 
 from dialogs.events import Event, JsonObject, LlmUsageInfo
-from dialogs.state import Remembered
+from dialogs.model_config import ModelConfig
 from dialogs.variables import Chance
 
 
@@ -18,7 +18,7 @@ class Effect(BaseModel):
 
     Attributes:
         key: Tells it from every other effect of the run, and stays the same on each attempt:
-            ``<turn>/<node>/<visit>``.
+            ``<turn>/<node>/<visit>``, and what more it takes where an execution has several.
         secrets: Name of the organization's variable by the mark that stands for its value in this
             effect's texts. Marks are made by chance for each effect, so nobody can write one;
             whoever performs the effect puts the values in their places.
@@ -36,6 +36,7 @@ class HttpCall(Effect):
     Attributes:
         body: The encoded body; None without one, or where ``form`` holds it.
         form: Fields of a multipart body, which whoever sends it encodes.
+        is_tool: Whether a tool asks for it, and not a node.
     """
 
     method: str
@@ -47,6 +48,7 @@ class HttpCall(Effect):
     form: dict[str, str] | None = None
     timeout_seconds: float
     is_binary: bool = False
+    is_tool: bool = False
 
 
 class HttpReply(BaseModel):
@@ -61,34 +63,68 @@ class HttpReply(BaseModel):
     error: str | None = None
 
 
-class Exit(BaseModel):
-    """A way out of a node that its model may choose."""
+class Function(BaseModel):
+    """Something that a model may call: a tool, or a way out of its node.
 
-    edge_logical_id: str
+    Attributes:
+        parameters: JSON Schema of its arguments, an object.
+    """
+
     name: str
-    condition: str
-    args_schema: JsonObject | None = None
+    description: str = ""
+    parameters: JsonObject = Field(default_factory=dict)
+
+
+class FunctionCall(BaseModel):
+    """A call that a model made.
+
+    Attributes:
+        written: The arguments as the model wrote them.
+        arguments: The same, read and checked.
+        fault: Why they do not fit what the function takes.
+    """
+
+    id: str
+    name: str
+    written: str = ""
+    arguments: JsonObject = Field(default_factory=dict)
+    fault: str | None = None
+
+
+class ModelMessage(BaseModel):
+    """One message as a model is told it.
+
+    Attributes:
+        calls: What the model called with it; only of the assistant.
+        call_id: The call that a ``tool`` message answers.
+    """
+
+    role: Literal["system", "user", "assistant", "tool"]
+    content: str = ""
+    calls: tuple[FunctionCall, ...] = ()
+    call_id: str | None = None
 
 
 class ModelCall(Effect):
-    """A question to a language model.
+    """A question to a language model: one request, however often it has to be tried.
 
     Attributes:
-        config: The model's configuration as it was authored; its key is sealed.
-        tools: Tools as they were authored, of the node and of the workflow.
-        method: How the choice among ``exits`` is asked for.
+        message_id: Id of the message that the answer becomes.
+        origin_node_name: The node as it is shown.
+        origin_node_run_id: Which execution of it this is.
+        answer_schema: JSON Schema that the answer has to fit; None for free text.
+        is_spoken: Whether the person gets to see the answer.
     """
 
     node_logical_id: str
-    config: JsonObject
-    system_prompt: str
-    messages: tuple[Remembered, ...] = ()
-    tools: tuple[JsonObject, ...] = ()
-    exits: tuple[Exit, ...] = ()
-    method: str = "tool_call"
-    output_schema: JsonObject | None = None
-    max_consecutive_tool_calls: int = 1
-    speaks: bool = True
+    origin_node_name: str = ""
+    origin_node_run_id: str = ""
+    message_id: str = ""
+    config: ModelConfig
+    messages: tuple[ModelMessage, ...] = ()
+    functions: tuple[Function, ...] = ()
+    answer_schema: JsonObject | None = None
+    is_spoken: bool = True
 
 
 class ModelReply(BaseModel):
@@ -96,25 +132,28 @@ class ModelReply(BaseModel):
 
     Attributes:
         error: Why there is no answer; the node then speaks its apology.
-        variables: What tools that it called wrote.
-        chosen_edge: The exit that it took.
+        value: The answer as JSON, where a schema was given and it fits.
+        fault: Why it does not fit; worth asking again.
+        has_own_key: Whether the author's key was used, and not the operator's.
     """
 
     content: str = ""
     error: str | None = None
-    structured_output: JsonObject = Field(default_factory=dict)
-    variables: JsonObject = Field(default_factory=dict)
-    chosen_edge: str | None = None
-    args_filled: JsonObject = Field(default_factory=dict)
+    calls: tuple[FunctionCall, ...] = ()
+    value: JsonObject = Field(default_factory=dict)
+    fault: str | None = None
+    has_own_key: bool = False
     usage: LlmUsageInfo = LlmUsageInfo()
 
 
 class ToolCall(Effect):
-    """A tool to run, with its arguments."""
+    """An author's Python to run, apart from everything, with its arguments."""
 
     node_logical_id: str
-    tool: JsonObject
+    name: str = ""
+    code: str
     arguments: JsonObject = Field(default_factory=dict)
+    timeout_seconds: float = 30
 
 
 class ToolReply(BaseModel):
@@ -150,4 +189,4 @@ class Driver(Protocol):
         """Ask a model; failures are replies."""
 
     async def use(self, call: ToolCall) -> ToolReply:
-        """Run a tool; failures are replies."""
+        """Run a tool's code; failures are replies."""

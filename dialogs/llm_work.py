@@ -1,102 +1,223 @@
-"""What an LLM node asks of its model, and what it makes of the answer.
+"""What an LLM node asks of its model, and what it makes of the answers.
 
 Source: docs/workflow-language.md, "say_llm and worker_llm".
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-from pydantic import JsonValue
-
-from dialogs.conditions import placeholders
-from dialogs.effects import Exit, ModelCall, ModelReply
-from dialogs.events import JsonObject, LlmSpoke, LlmUsageInfo
-from dialogs.expressions import parsed
+from dialogs.chosen import Chosen
+from dialogs.effects import FunctionCall, ModelMessage, ModelReply
+from dialogs.events import JsonObject, LlmSpoke
+from dialogs.judging import first_that_holds
+from dialogs.llm_config import models_of_node
+from dialogs.llm_functions import Offer, exits_of, offer, tools_of
 from dialogs.model import Edge, LlmNode
-from dialogs.placeholders import ABSENT
-from dialogs.templates import render
+from dialogs.questions import Answer, Question, Questions
+from dialogs.templates import as_text, render
+from dialogs.tool_work import Use, told, use_tool
 from dialogs.turn import Turn, origin
 
-NO_LLM = "no_llm"
-INHERITED = "global_default_llm"
 HOPS_LIMIT = "consecutive_conditional_edges_max_limit"
 DEFAULT_HOPS_LIMIT = 3
+MAX_TOOL_ROUNDS = 50
+INDEPENDENT = "independent_llm_evaluations"
+SPOKEN_FIELD = "response"
+"""Of a structured answer, what a person hears."""
 
-
-@dataclass(frozen=True, slots=True)
-class Chosen:
-    """An edge that a model took, with the arguments that it filled in."""
-
-    edge: Edge
-    args_filled: JsonObject
+SAY = "say_llm"
 
 
 async def ask_model(turn: Turn, node: LlmNode, visit: int) -> tuple[JsonObject, Chosen | None]:
-    """Let the node's model answer; returns the node's output, and the edge that it took."""
+    """Let the node's model answer; returns the node's output, and the edge that it took.
+
+    Raises:
+        RunFailedError: Its model, or one of its tools, is none that could be used here.
+    """
     if node.waits or turn.thread.must_wait:
         turn.thread.is_unread = False
-    config = _config(turn, node)
-    if config.get("type") == NO_LLM:
-        reply = ModelReply(error="no model is configured")
-        return _answered(turn, node, visit, reply, ())
-    exits = _exits(turn, node)
     marks: dict[str, str] = {}
-    prompt = render(_prompt(turn, node), turn.with_secrets(marks))
+    models = models_of_node(turn, node, marks)
     brakes = turn.thread.conditional_hops >= _hops_limit(turn)
-    key, expires_in = turn.effect(node, visit)
-    turn.model_calls += 1
-    reply = await turn.driver.ask(
-        ModelCall(
-            key=key,
-            secrets=marks,
-            expires_in=expires_in,
-            node_logical_id=node.logical_id,
-            config=config,
-            system_prompt=prompt,
-            messages=tuple(turn.thread.messages),
-            tools=() if brakes else _tools(turn, node),
-            exits=() if brakes else tuple(map(_exit, exits)),
-            method=turn.graph.workflow_config.global_condition_evaluation_method,
-            output_schema=node.structured_output_schema,
-            max_consecutive_tool_calls=node.max_consecutive_tool_calls,
-            speaks=node.type == "say_llm",
+    value: JsonObject = {}
+    chosen: Chosen | None = None
+    if models:
+        questions = Questions(turn, node, visit, models, marks)
+        execution = _Execution(turn, node, visit, questions, marks)
+        value, chosen = await execution.run(brakes=brakes)
+    else:
+        _apologize(turn, node, visit, Answer(turn.new_id("message"), ModelReply()))
+    turn.thread.conditional_hops = turn.thread.conditional_hops + 1 if chosen is not None else 0
+    return {"structured_output": value}, chosen
+
+
+class _Execution:
+    """One execution of a node whose model can be asked."""
+
+    def __init__(
+        self, turn: Turn, node: LlmNode, visit: int, questions: Questions, marks: dict[str, str]
+    ) -> None:
+        self._turn = turn
+        self._node = node
+        self._visit = visit
+        self._questions = questions
+        self._system = render(_prompt(turn, node), turn.with_secrets(marks))
+        self._uses = 0
+
+    async def run(self, *, brakes: bool) -> tuple[JsonObject, Chosen | None]:
+        """Ask until there is an answer or a way to take.
+
+        Args:
+            brakes: Whether models have hopped enough, and this one gets neither tools nor edges.
+        """
+        turn, node = self._turn, self._node
+        exits = () if brakes else exits_of(turn, node)
+        tools = () if brakes else tools_of(turn, node)
+        if turn.graph.workflow_config.global_condition_evaluation_method != INDEPENDENT:
+            return await self._converse(offer(turn, tools, exits))
+        if node.type == SAY:
+            chosen = await self._judge(exits)
+            return ({}, chosen) if chosen is not None else await self._converse(offer(turn, tools))
+        value, _ = await self._converse(offer(turn, tools))
+        return value, await self._judge(exits)
+
+    async def _judge(self, exits: Sequence[Edge]) -> Chosen | None:
+        return await first_that_holds(self._turn, self._node, self._visit, self._questions, exits)
+
+    async def _converse(self, offered: Offer) -> tuple[JsonObject, Chosen | None]:
+        """Ask, run the tools that the model calls and ask again, within bounds."""
+        rounds = faults = 0
+        most = min(self._node.max_consecutive_tool_calls, MAX_TOOL_ROUNDS)
+        more: list[ModelMessage] = []
+        while True:
+            current = offered if rounds < most else offered.without_tools()
+            answer = await self._questions.ask(self._question(current, more))
+            reply = answer.reply
+            if reply.error is not None:
+                return self._failed(answer)
+            if not reply.calls and reply.fault is None:
+                return self._answered(answer), None
+            is_faulty = _is_faulty(reply, current)
+            faults += is_faulty
+            self._tell(answer, "discarded_main_llm" if is_faulty else self._node.type)
+            if faults > self._questions.max_faults:
+                return self._failed(self._given_up(answer))
+            more.append(ModelMessage(role="assistant", content=reply.content, calls=reply.calls))
+            if reply.fault is not None and not reply.calls:
+                again = f"That does not fit: {reply.fault}. Answer again."
+                more.append(ModelMessage(role="user", content=again))
+                continue
+            self._speak_beside_calls(answer)
+            results, chosen = await self._called(reply.calls, current)
+            if chosen is not None:
+                return {}, chosen
+            more += results
+            rounds += not is_faulty
+
+    def _failed(self, answer: Answer) -> tuple[JsonObject, None]:
+        _apologize(self._turn, self._node, self._visit, answer)
+        return {}, None
+
+    def _given_up(self, answer: Answer) -> Answer:
+        """Return what stands for a model that never answered what was asked for."""
+        failed = ModelReply(error="the model's answers do not fit", usage=answer.reply.usage)
+        return Answer(self._turn.new_id("message"), failed)
+
+    def _question(self, offered: Offer, more: Sequence[ModelMessage]) -> Question:
+        schema = self._node.structured_output_schema
+        return Question(
+            system=self._system,
+            more=tuple(more),
+            functions=offered.functions,
+            answer_schema=schema,
+            is_spoken=self._node.type == SAY and schema is None,
         )
-    )
-    _account(turn, reply.usage)
-    return _answered(turn, node, visit, reply, exits)
+
+    async def _called(
+        self, calls: Sequence[FunctionCall], offered: Offer
+    ) -> tuple[list[ModelMessage], Chosen | None]:
+        """Do what a model called; returns what it is told, and the first edge that it took."""
+        results: list[ModelMessage] = []
+        chosen: Chosen | None = None
+        for call in calls:
+            edge = offered.exits.get(call.name)
+            if call.fault is None and edge is not None:
+                chosen = chosen or Chosen(edge, call.arguments)
+                continue
+            results.append(
+                ModelMessage(role="tool", content=await self._used(call, offered), call_id=call.id)
+            )
+        return results, chosen
+
+    async def _used(self, call: FunctionCall, offered: Offer) -> str:
+        """Run a tool that the model called; returns what it is told of it."""
+        tool = offered.tools.get(call.name)
+        if call.fault is not None:
+            return f"The arguments do not fit: {call.fault}"
+        if tool is None:
+            return "There is no such function."
+        self._uses += 1
+        use = Use(
+            self._node,
+            self._visit,
+            tool,
+            part=f"tool-{self._uses}",
+            variable=tool.result_runtime_variable_name,
+        )
+        return told(await use_tool(self._turn, use, call.arguments, {}))
+
+    def _answered(self, answer: Answer) -> JsonObject:
+        """Tell an answer, keep its fields, and speak it where the node speaks."""
+        reply = answer.reply
+        self._turn.write(self._node, reply.value)
+        self._tell(answer, self._node.type)
+        spoken = reply.content
+        if SPOKEN_FIELD in reply.value:
+            spoken = as_text(reply.value[SPOKEN_FIELD])
+        self._speak(answer, spoken)
+        return reply.value
+
+    def _speak_beside_calls(self, answer: Answer) -> None:
+        """Speak what a model said while it called something, unless that is to be ignored."""
+        config = self._turn.graph.workflow_config
+        if not (
+            self._node.ignore_content_received_during_llm_tool_call_specification
+            or config.ignore_content_received_during_llm_tool_call_specification
+        ):
+            self._speak(answer, answer.reply.content)
+
+    def _speak(self, answer: Answer, content: str) -> None:
+        if self._node.type == SAY and content:
+            message = answer.message(content)
+            self._turn.speak(self._node, self._visit, message, {}, answer.reply.usage)
+
+    def _tell(self, answer: Answer, kind: str) -> None:
+        _tell(self._turn, self._node, self._visit, answer, kind, answer.reply.content)
 
 
-def _answered(
-    turn: Turn, node: LlmNode, visit: int, reply: ModelReply, exits: Sequence[Edge]
-) -> tuple[JsonObject, Chosen | None]:
-    content = turn.render(node.default_error_message) if reply.error else reply.content
-    turn.write(node, {**reply.variables, **reply.structured_output})
-    message = turn.message(content)
+def _apologize(turn: Turn, node: LlmNode, visit: int, answer: Answer) -> None:
+    """Say what the node says when its model does not answer."""
+    content = turn.render(node.default_error_message)
+    _tell(turn, node, visit, answer, node.type, content)
+    if node.type == SAY and content:
+        turn.speak(node, visit, answer.message(content), {}, answer.reply.usage)
+
+
+def _tell(turn: Turn, node: LlmNode, visit: int, answer: Answer, kind: str, content: str) -> None:
     turn.tell(
         LlmSpoke,
         origin(node, visit),
-        {"type": node.type, "message": message, "llm_usage_info": reply.usage},
+        {
+            "type": kind,
+            "message": answer.message(content),
+            "llm_usage_info": answer.reply.usage,
+        },
     )
-    if node.type == "say_llm" and content:
-        turn.speak(node, visit, message, {}, reply.usage)
-    chosen = next((edge for edge in exits if edge.logical_id == reply.chosen_edge), None)
-    turn.thread.conditional_hops = turn.thread.conditional_hops + 1 if chosen is not None else 0
-    output: JsonObject = {"structured_output": reply.structured_output}
-    return output, Chosen(chosen, reply.args_filled) if chosen is not None else None
 
 
-def _config(turn: Turn, node: LlmNode) -> JsonObject:
-    """Return the model that answers for a node: its own, or else the workflow's."""
-    own = (node.attachable_llm_config_id, node.llms_config)
-    workflow = turn.graph.workflow_config
-    shared = (workflow.attachable_llm_config_id, workflow.llms_config)
-    is_own = own[0] is not None or own[1].type != INHERITED
-    saved, config = own if is_own else shared
-    if saved is not None:
-        return {"type": "saved", "attachable_llm_config_id": saved}
-    if config.type == INHERITED:
-        return {"type": NO_LLM}
-    return config.model_dump(mode="json")
+def _is_faulty(reply: ModelReply, offered: Offer) -> bool:
+    """Return whether an answer is of no use, and has to be given again."""
+    known = {**offered.tools, **offered.exits}
+    return all(call.fault is not None or call.name not in known for call in reply.calls)
 
 
 def _prompt(turn: Turn, node: LlmNode) -> str:
@@ -109,54 +230,7 @@ def _prompt(turn: Turn, node: LlmNode) -> str:
     return "\n\n".join(part for part in parts if part)
 
 
-def _exits(turn: Turn, node: LlmNode) -> list[Edge]:
-    """Return the edges that the model may choose: those that no expression decides by now."""
-    return [
-        edge
-        for edge in turn.ways_out(node)
-        if edge.type == "conditional"
-        and edge.condition.condition_freeform
-        and not _is_decided(turn, edge.condition.condition_expression)
-    ]
-
-
-def _is_decided(turn: Turn, expression: str | None) -> bool:
-    if not expression:
-        return False
-    return any(turn.lookup(each) is not ABSENT for each in placeholders(parsed(expression)))
-
-
-def _exit(edge: Edge) -> Exit:
-    return Exit(
-        edge_logical_id=edge.logical_id,
-        name=edge.name,
-        condition=edge.condition.condition_freeform or "",
-        args_schema=edge.condition.args_schema,
-    )
-
-
-def _tools(turn: Turn, node: LlmNode) -> tuple[JsonObject, ...]:
-    found: list[JsonObject] = []
-    for config in (node, turn.graph.workflow_config):
-        written: JsonValue = (config.model_extra or {}).get("tools_config")
-        tools = written.get("tools") if isinstance(written, dict) else None
-        listed = tools if isinstance(tools, list) else []
-        found += [tool for tool in listed if isinstance(tool, dict)]
-    return tuple(found)
-
-
 def _hops_limit(turn: Turn) -> int:
     written = turn.graph.workflow_config.miscellaneous.get(HOPS_LIMIT)
     text = str(written)
     return int(text) if text.isdecimal() and len(text) < 9 else DEFAULT_HOPS_LIMIT
-
-
-def _account(turn: Turn, usage: LlmUsageInfo) -> None:
-    total, latency = turn.state.usage, turn.state.latency
-    total.call_count += 1
-    total.total_input_tokens += usage.prompt_tokens or 0
-    total.total_output_tokens += usage.completion_tokens or 0
-    total.total_tokens += usage.total_tokens or 0
-    latency.call_count += 1
-    latency.total_latency_milliseconds += usage.response_latency_milliseconds or 0
-    latency.average_latency_milliseconds = latency.total_latency_milliseconds / latency.call_count

@@ -121,7 +121,8 @@ class EndConversationNode(Node):
     """Says that the conversation is over."""
 
     type: Literal["end_conversation"]
-    process_transcript_prompt: str | None = None
+    process_transcript_prompt: str = ""
+    process_transcript_llms_config: LlmConfig = LlmConfig()
 
 
 class StartConversationNode(Node):
@@ -145,6 +146,8 @@ class LlmNode(Node):
     structured_output_schema: dict[str, JsonValue] | None = None
     ignore_default_prompt_prefix: bool = False
     ignore_default_prompt_suffix: bool = False
+    ignore_content_received_during_llm_tool_call_specification: bool = False
+    use_mcp_tools: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -217,6 +220,12 @@ AnyNode = Annotated[
 ]
 
 
+class DynamicMessages(Written):
+    """A text that a model makes up for the moment."""
+
+    dynamic_message_prompt: str = ""
+
+
 class Condition(Written):
     """When a conditional edge is taken."""
 
@@ -224,6 +233,7 @@ class Condition(Written):
     condition_expression: str | None = None
     args_schema: dict[str, JsonValue] | None = None
     static_messages_config: StaticMessages | None = None
+    dynamic_messages_config: DynamicMessages = DynamicMessages()
 
 
 class CompanionThread(Written):
@@ -276,6 +286,7 @@ class WorkflowConfig(Written):
     main_response_config: Prompt = Prompt()
     default_prompt_prefix: str = ""
     default_prompt_suffix: str = ""
+    ignore_content_received_during_llm_tool_call_specification: bool = False
     global_condition_evaluation_method: str = "tool_call"
     miscellaneous: dict[str, JsonValue] = Field(default_factory=dict)
 

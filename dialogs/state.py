@@ -196,8 +196,13 @@ class Fixed(BaseModel):
         team_variables: The organization's own variables, without the secret ones.
         secret_names: Names of its secret ones; their values never come here.
         max_node_runs: How many nodes a turn may execute before it counts as looping.
+        has_default_model: Whether the operator offers a model to workflows that name none.
+        makes_up_texts: Whether models make up texts for edges and ends; runs that began before
+            that was so never ask for them.
     """
 
     team_variables: Values = Field(default_factory=dict)
     secret_names: tuple[str, ...] = ()
     max_node_runs: int = 100
+    has_default_model: bool = False
+    makes_up_texts: bool = False

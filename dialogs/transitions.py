@@ -3,6 +3,7 @@
 Source: docs/workflow-language.md, "The way on".
 """
 
+from dialogs.chosen import Chosen
 from dialogs.conditions import holds
 from dialogs.events import (
     ConditionalEdge,
@@ -12,7 +13,7 @@ from dialogs.events import (
     WorkflowNavigationMessage,
 )
 from dialogs.expressions import parsed
-from dialogs.llm_work import Chosen
+from dialogs.made_up import speak_made_up
 from dialogs.model import Edge, LlmNode, Node
 from dialogs.placeholders import pieces
 from dialogs.templates import render
@@ -49,7 +50,7 @@ def loops_to_itself(node: Node) -> bool:
     return isinstance(node, LlmNode) and node.self_loop
 
 
-def follow(turn: Turn, node: Node, visit: int, edge: Edge, chosen: Chosen | None) -> None:
+async def follow(turn: Turn, node: Node, visit: int, edge: Edge, chosen: Chosen | None) -> None:
     """Move the thread along an edge, and say so."""
     destination = turn.node(edge.destination_node_logical_id)
     count = turn.state.edge_runs.get(edge.logical_id, 0) + 1
@@ -83,6 +84,9 @@ def follow(turn: Turn, node: Node, visit: int, edge: Edge, chosen: Chosen | None
     texts = edge.condition.static_messages_config
     if texts is not None:
         turn.say_one_of(node, visit, texts, nth=count)
+    prompt = edge.condition.dynamic_messages_config.dynamic_message_prompt
+    if prompt:
+        await speak_made_up(turn, node, visit, prompt)
 
 
 def stay(turn: Turn, node: Node) -> None:

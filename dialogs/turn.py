@@ -5,12 +5,14 @@ from datetime import datetime, timedelta
 
 from pydantic import JsonValue
 
+from dialogs.accounts import count_time, count_tokens
 from dialogs.effects import Driver
 from dialogs.events import (
     AiMessage,
     AssistantResponse,
     Event,
     JsonObject,
+    Latency,
     LlmUsageInfo,
     SayStatic,
     UserMessages,
@@ -62,6 +64,7 @@ class Turn:
         self.started_at = driver.now()
         self.node_runs = self.model_calls = self.tool_calls = 0
         self.tool_milliseconds = 0.0
+        self.model_latency = Latency()
         self._merge()
         self.dynamic = self._dynamic()
         self._written = self._written_so_far()
@@ -170,9 +173,13 @@ class Turn:
 
         return look
 
-    def effect(self, node: Node, visit: int) -> tuple[str, timedelta | None]:
-        """Return the key of a node's effect, and how long it may take."""
-        key = f"{self.state.turn_number}/{node.logical_id}/{visit}"
+    def effect(self, node: Node, visit: int, part: str = "") -> tuple[str, timedelta | None]:
+        """Return the key of a node's effect, and how long it may take.
+
+        Args:
+            part: Tells apart the effects of one execution; empty for its only or first one.
+        """
+        key = f"{self.state.turn_number}/{node.logical_id}/{visit}{part and f'/{part}'}"
         if self.expires_at is None:
             return key, None
         return key, max(self.expires_at - self.driver.now(), timedelta(0))
@@ -180,6 +187,14 @@ class Turn:
     def message(self, content: str) -> AiMessage:
         """Return something said, as models and clients know it."""
         return AiMessage(content=content, id=self.new_id("message"))
+
+    def count_model_call(self, model: str, usage: LlmUsageInfo, *, has_own_key: bool) -> None:
+        """Add what a call of a model cost to the accounts of turn and run."""
+        self.model_calls += 1
+        model = usage.response_model or model
+        count_tokens(self.state.usage, model, usage, has_own_key=has_own_key)
+        for latency in (self.state.latency, self.model_latency):
+            count_time(latency, model, usage.response_latency_milliseconds or 0)
 
     def say_one_of(self, node: Node, visit: int, texts: StaticMessages, nth: int) -> None:
         """Speak one of some texts: any, or the nth in its turn and the last one from then on."""

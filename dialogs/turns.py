@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from pydantic import BaseModel, JsonValue
 
+from dialogs.chosen import Chosen
 from dialogs.effects import Driver
 from dialogs.events import (
     BusyWaitForUserMessage,
@@ -27,7 +28,6 @@ from dialogs.events import (
     WorkflowReadyForInput,
 )
 from dialogs.failures import EffectExpiredError, RunFailedError
-from dialogs.llm_work import Chosen
 from dialogs.model import Edge, Graph, Node, SelfLoop
 from dialogs.state import MAIN_THREAD, Fixed, RunInput, RunState, RunStatus
 from dialogs.transitions import (
@@ -167,7 +167,7 @@ async def _visit(turn: Turn, node: Node) -> Node | None:
             return node
     if edge is None:
         return None
-    follow(turn, node, turn.state.node_runs[node.logical_id], edge, chosen)
+    await follow(turn, node, turn.state.node_runs[node.logical_id], edge, chosen)
     return turn.node(edge.destination_node_logical_id)
 
 
@@ -256,6 +256,7 @@ def _metrics(turn: Turn) -> IterationMetrics:
         nodes_executed_count=turn.node_runs,
         llm_call_count=turn.model_calls,
         tool_call_count=turn.tool_calls,
+        llm_call_latency_stats=turn.model_latency if turn.model_calls else None,
         tool_call_latency_stats=_latency(turn.tool_calls, turn.tool_milliseconds),
     )
 

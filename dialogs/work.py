@@ -5,11 +5,12 @@ Source: docs/workflow-language.md, "Nodes".
 
 from datetime import timedelta
 
-from dialogs.effects import ToolCall
+from dialogs.chosen import Chosen
 from dialogs.events import EndConversation, EndNodeRun, JsonObject, StartConversation, StartNodeRun
 from dialogs.failures import RunFailedError
 from dialogs.http_work import call_service
-from dialogs.llm_work import Chosen, ask_model
+from dialogs.llm_work import ask_model
+from dialogs.made_up import processed_transcript
 from dialogs.model import (
     EndConversationNode,
     HttpRequestNode,
@@ -20,10 +21,8 @@ from dialogs.model import (
     StartConversationNode,
     ToolNode,
 )
-from dialogs.templates import as_text, render, render_value
+from dialogs.tool_work import use_tool_of_node
 from dialogs.turn import Turn, origin
-
-DEFAULT_TOOL_VARIABLE = "tool_result"
 
 
 async def execute(turn: Turn, node: Node, visit: int) -> Chosen | None:
@@ -66,12 +65,13 @@ async def _work(turn: Turn, node: Node, visit: int) -> tuple[JsonObject, Chosen 
         case StartConversationNode():
             return _begin_conversation(turn, node, visit), None
         case EndConversationNode():
-            turn.tell(EndConversation, origin(node, visit))
+            processed = await processed_transcript(turn, node, visit)
+            turn.tell(EndConversation, origin(node, visit), {"processed_transcript": processed})
             return {}, None
         case LlmNode():
             return await ask_model(turn, node, visit)
         case ToolNode():
-            return await _use_tool(turn, node, visit), None
+            return await use_tool_of_node(turn, node, visit), None
         case _:
             raise RunFailedError(
                 f"node '{node.shown_name}' is of the type '{node.type}', which cannot be run here"
@@ -97,44 +97,3 @@ def _begin_conversation(turn: Turn, node: StartConversationNode, visit: int) -> 
         {"conversation_status": "started", "conversation_id": turn.state.run_id},
     )
     return {}
-
-
-async def _use_tool(turn: Turn, node: ToolNode, visit: int) -> JsonObject:
-    marks: dict[str, str] = {}
-    lookup = turn.with_secrets(marks)
-    arguments: JsonObject = {
-        name: render_value(value, lookup)
-        if node.preserve_argument_types or not isinstance(value, str)
-        else render(value, lookup)
-        for name, value in node.tool_arguments.items()
-    }
-    key, expires_in = turn.effect(node, visit)
-    turn.tool_calls += 1
-    before = turn.driver.now()
-    reply = await turn.driver.use(
-        ToolCall(
-            key=key,
-            secrets=marks,
-            expires_in=expires_in,
-            node_logical_id=node.logical_id,
-            tool=node.tool_config,
-            arguments=arguments,
-        )
-    )
-    turn.tool_milliseconds += (turn.driver.now() - before).total_seconds() * 1000
-    name = _tool_variable(node)
-    turn.write(
-        node, {name: reply.result, f"{name}_success": reply.success, f"{name}_error": reply.error}
-    )
-    return {
-        "success": reply.success,
-        "tool_result": reply.result,
-        "error_message": reply.error,
-    }
-
-
-def _tool_variable(node: ToolNode) -> str:
-    """Return the variable of the result: the node's own name for it, or else the tool's."""
-    own = node.result_runtime_variable_name
-    named = node.tool_config.get("result_runtime_variable_name")
-    return as_text(named) if own == DEFAULT_TOOL_VARIABLE and named else own

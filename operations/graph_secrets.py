@@ -20,6 +20,7 @@ from store.secrets import StoredSecret
 from store.workflows import GraphDocument
 
 KEY = "api_key"
+OWNER = "sealed_for"
 CATEGORY = "Invalid model key"
 
 Place = tuple[str | int, ...]
@@ -92,6 +93,28 @@ def mask_keys(graph: GraphDocument) -> GraphDocument:
         return MASK if next(sealed_ids(text), None) is not None else text
 
     return _with_keys(graph, masked)
+
+
+def with_owner(graph: GraphDocument, workflow_id: str) -> GraphDocument:
+    """Return a graph whose sealed keys say which workflow they were sealed for.
+
+    So they open inside the graph of another workflow, which embeds this one.
+    """
+    result = copy.deepcopy(graph)
+    _name_owner(result, workflow_id)
+    return result
+
+
+def _name_owner(value: JsonValue, workflow_id: str) -> None:
+    if isinstance(value, list):
+        for each in value:
+            _name_owner(each, workflow_id)
+    elif isinstance(value, dict):
+        key = value.get(KEY)
+        if isinstance(key, str) and next(sealed_ids(key), None) is not None:
+            value[OWNER] = workflow_id
+        for each in value.values():
+            _name_owner(each, workflow_id)
 
 
 def _is_variable(text: str) -> bool:

@@ -7,6 +7,7 @@ from dialogs.state import Fixed
 from dialogs.super_nodes import InvalidEmbeddingError, expanded
 from flows.errors import InvalidError
 from operations.caller import Caller
+from operations.graph_secrets import with_owner
 from operations.interactive_runs import Resolved
 from operations.workflows import Workflows
 from store.credentials import CredentialRepository
@@ -23,8 +24,15 @@ class RunnableWorkflows:
         workflows: Workflows,
         repository: WorkflowRepository,
         credentials: CredentialRepository,
+        *,
+        has_default_model: bool,
     ) -> None:
-        """Borrow everything."""
+        """Borrow everything.
+
+        Args:
+            has_default_model: Whether the operator offers a model to workflows that name none.
+        """
+        self._has_default_model = has_default_model
         self._workflows = workflows
         self._repository = repository
         self._credentials = credentials
@@ -50,13 +58,17 @@ class RunnableWorkflows:
             version_number=number,
             version_name=version.name,
             graph=Graph.model_validate(_whole(version.graph, library, workflow_id)),
-            fixed=Fixed(secret_names=tuple(f"secrets.{name}" for name in names)),
+            fixed=Fixed(
+                secret_names=tuple(f"secrets.{name}" for name in names),
+                has_default_model=self._has_default_model,
+                makes_up_texts=True,
+            ),
         )
 
 
 def _whole(graph: GraphDocument, library: Library, workflow_id: str) -> GraphDocument:
     """Return a graph with those that it embeds in their places."""
     try:
-        return expanded(graph, lambda *named: library[named], (workflow_id,))
+        return expanded(graph, lambda *named: with_owner(library[named], named[0]), (workflow_id,))
     except (InvalidEmbeddingError, KeyError) as error:
         raise InvalidError("the graph embeds a workflow that cannot be run any more") from error

@@ -149,6 +149,7 @@ class Settings(BaseSettings):
     encrypt_payloads: bool = False
     allowed_private_hosts: Names = ()
     sqlite_folder: Path | None = None
+    python_tools: bool = True
     public_url: str | None = Field(default=None, pattern=r"^https?://[^/?#]+(/[^?#]*)?$")
     api_drain: Seconds = Field(default=timedelta(seconds=1), ge=timedelta(0))
     metrics_host: str = Field(default="127.0.0.1", min_length=1)

@@ -42,7 +42,6 @@ class RunEvents:
     def __init__(self, start: InteractiveRunStart) -> None:
         """Count on from the histories before."""
         self._start = start
-        self._names = {node.logical_id: node.shown_name for node in start.graph.node_configs}
         self._turn_number = 0
         self._shown = 0
         self.first_event = start.events_told
@@ -105,8 +104,8 @@ class RunEvents:
             turn_number=self._turn_number,
             events_told=self.count,
             node_logical_id=call.node_logical_id,
-            node_name=self._names.get(call.node_logical_id, call.node_logical_id),
-            node_run_id=call.key.rpartition("/")[2],
+            node_name=call.origin_node_name,
+            node_run_id=call.origin_node_run_id,
         )
 
 

@@ -11,7 +11,8 @@ from pydantic import JsonValue
 from activities.document_source import DocumentSource
 from activities.documents import DocumentActivities
 from activities.egress import guarded_client
-from activities.language_models import LanguageModels, ModelEndpoint
+from activities.language_models import LanguageModels
+from activities.model_endpoint import ModelEndpoint
 from activities.model_tasks import ModelActivities
 from activities.stored_files import StoredFiles
 from flows.errors import TaskFailedError

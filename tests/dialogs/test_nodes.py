@@ -2,18 +2,15 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from pydantic import JsonValue
 
-from dialogs.effects import HttpCall, HttpReply, ModelCall, ModelReply, ToolCall, ToolReply
-from dialogs.events import JsonObject, LlmUsageInfo
+from dialogs.effects import HttpCall, HttpReply
 from dialogs.failures import EffectExpiredError
 from dialogs.state import Fixed, RunStatus
 from tests.support.dialogs import (
     Conversation,
-    asks,
     direct,
     events,
     graph,
@@ -23,8 +20,6 @@ from tests.support.dialogs import (
     spoken,
     when,
 )
-
-OWN_MODEL = {"type": "custom_llm", "model": "small", "base_url": "http://127.0.0.1:1/v1"}
 
 
 def calls(**fields: object) -> Conversation:
@@ -193,103 +188,6 @@ async def test_telephony_is_refused_when_a_run_gets_there() -> None:
     chat = Conversation(graph(node("start_conversation", "a", is_voice_conversation=True)))
 
     assert "telephony" in ((await chat.turn()).error or "")
-
-
-async def test_a_tool_gets_its_arguments_and_its_result_is_written_under_its_name() -> None:
-    tool: JsonObject = {"name": "add", "result_runtime_variable_name": "sum"}
-    chat = Conversation(
-        graph(node("tool_node", "a", tool_config=tool, tool_arguments={"x": "[[n]]", "y": 2}))
-    )
-    chat.driver.on_tool = lambda call: ToolReply(success=True, result=5)
-
-    outcome = await chat.turn(runtime_variables={"n": 3})
-
-    assert chat.driver.tools == [
-        ToolCall(key="1/a/1", node_logical_id="a", tool=tool, arguments={"x": "3", "y": 2})
-    ]
-    assert {**chat.state.main.runtime_variables} == {
-        "n": 3,
-        "sum": 5,
-        "sum_success": True,
-        "sum_error": None,
-    }
-    assert outcome.status is RunStatus.COMPLETED
-
-
-async def test_a_model_is_asked_with_prompt_history_and_exits_and_its_choice_is_taken() -> None:
-    desk = node(
-        "say_llm",
-        "desk",
-        llms_config=OWN_MODEL,
-        main_response_config={"prompt": "You serve {{who}}."},
-    )
-    config = {"default_prompt_prefix": "Be kind.", "default_prompt_suffix": "Be short."}
-    leave = when("desk", None, "bye", condition_freeform="the person wants to leave")
-    chat = Conversation(graph(desk, says("bye"), leave, workflow_config=config))
-    usage = LlmUsageInfo(prompt_tokens=5, completion_tokens=2, total_tokens=7)
-    chat.driver.on_question = lambda call: ModelReply(
-        content="So long", chosen_edge="desk?bye", args_filled={"mood": "fine"}, usage=usage
-    )
-
-    outcome = await chat.turn("bye now", dynamic_variables={"who": "Ada"})
-
-    asked = chat.driver.questions[0]
-    assert asked.system_prompt == "Be kind.\n\nYou serve Ada.\n\nBe short."
-    assert [(m.role, m.content) for m in asked.messages] == [("user", "bye now")]
-    assert [each.condition for each in asked.exits] == ["the person wants to leave"]
-    assert spoken(outcome) == ["So long", "I am bye"]
-    edge = events(outcome, "conditional_edge")[0]
-    assert (edge["args_filled"], edge["reason"]) == ({"mood": "fine"}, "the person wants to leave")
-    assert chat.state.main.runtime_variables["mood"] == "fine"
-    assert events(outcome, "end_workflow")[0]["llm_token_usage"]["total_tokens"] == 7  # type: ignore[index, call-overload]  # JSON
-
-
-async def test_a_model_that_fails_speaks_its_apology_and_the_conversation_goes_on() -> None:
-    chat = Conversation(graph(asks("desk", "Sorry", llms_config=OWN_MODEL)))
-    chat.driver.on_question = lambda call: ModelReply(error="no answer")
-
-    outcome = await chat.turn("hello")
-
-    assert (spoken(outcome), outcome.status) == (["Sorry"], RunStatus.WAITING)
-
-
-async def test_an_expression_that_has_its_variables_decides_and_not_the_model() -> None:
-    both = when("desk", "[[ready]] == true", "bye", condition_freeform="ready")
-    chat = Conversation(graph(asks("desk", llms_config=OWN_MODEL), says("bye"), both))
-
-    await chat.turn("one")
-    await chat.turn("two", runtime_variables={"ready": False})
-
-    assert [len(asked.exits) for asked in chat.driver.questions] == [1, 0]
-
-
-async def test_a_worker_is_not_spoken_and_its_output_becomes_variables() -> None:
-    worker = node("worker_llm", "a", llms_config=OWN_MODEL, wait_for_user_message=False)
-    chat = Conversation(graph(worker, says("b", "[[city]]"), direct("a", "b")))
-    chat.driver.on_question = lambda call: ModelReply(structured_output={"city": "Ulm"})
-
-    assert spoken(await chat.turn()) == ["Ulm"]
-
-
-async def test_after_three_hops_of_models_the_next_one_gets_no_exits() -> None:
-    hop: dict[str, Any] = {
-        "llms_config": OWN_MODEL,
-        "wait_for_user_message": False,
-        "self_loop": False,
-    }
-    there = when("a", None, "b", condition_freeform="go")
-    back = when("b", None, "a", condition_freeform="come back")
-    chat = Conversation(graph(asks("a", **hop), asks("b", **hop), there, back))
-
-    def first_exit(call: ModelCall) -> ModelReply:
-        return ModelReply(chosen_edge=call.exits[0].edge_logical_id if call.exits else None)
-
-    chat.driver.on_question = first_exit
-
-    outcome = await chat.turn()
-
-    assert [len(asked.exits) for asked in chat.driver.questions] == [1, 1, 1, 0]
-    assert outcome.status is RunStatus.COMPLETED
 
 
 def polls(**loop: object) -> Conversation:

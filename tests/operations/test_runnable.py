@@ -21,7 +21,9 @@ class Shelf:
         stored = WorkflowRepository(database)
         self.caller: Caller = a_caller()
         self.workflows = Workflows(stored, Vault.over(database, [ENCRYPTION_KEY]))
-        self.resolving = RunnableWorkflows(self.workflows, stored, CredentialRepository(database))
+        self.resolving = RunnableWorkflows(
+            self.workflows, stored, CredentialRepository(database), has_default_model=False
+        )
 
     async def add(self, document: GraphDocument) -> str:
         new = NewWorkflow(name="Desk", description=None, graph=document)

@@ -9,9 +9,11 @@ from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
 from contracts.names import (
+    ASK_MODEL,
     CALL_SERVICE,
     INTERACTIVE_RUN,
     RECORD_TURN,
+    RUN_CODE,
     SHOW_EVENTS,
     STOP,
     USER_INPUT,
@@ -20,13 +22,15 @@ from contracts.runs import (
     InteractiveRunStart,
     RecordTurnCall,
     RecordTurnReply,
+    RunCodeCall,
     RunHttpCall,
+    RunModelCall,
     ShowEventsCall,
     ShowEventsReply,
     StopAsked,
     TurnGiven,
 )
-from dialogs.effects import HttpReply
+from dialogs.effects import FunctionCall, HttpReply, ModelReply, ToolReply
 from dialogs.model import Graph
 from dialogs.state import RunInput
 from runtime.temporal import workflow_runner
@@ -55,6 +59,23 @@ async def call_service(_: RunHttpCall) -> HttpReply:
     return HttpReply(status_code=200, body='{"known": true}')
 
 
+@activity.defn(name=ASK_MODEL)
+async def ask_model(run: RunModelCall) -> ModelReply:
+    """Answer as a model would: use a tool first, and leave when the person says bye."""
+    call = run.call
+    functions = [each.name for each in call.functions]
+    wanted = "leave" if call.messages[-1].content == "bye" else "double"
+    if wanted in functions:
+        return ModelReply(calls=(FunctionCall(id="1", name=wanted, written="{}"),))
+    return ModelReply(content="two", value={"city": "Ulm"} if call.answer_schema else {})
+
+
+@activity.defn(name=RUN_CODE)
+async def run_code(_: RunCodeCall) -> ToolReply:
+    """Return what the code would."""
+    return ToolReply(success=True, result=2)
+
+
 @dataclass(frozen=True, slots=True)
 class Talk:
     """A run that is told a few things.
@@ -78,7 +99,7 @@ class Talk:
             engine.client,
             task_queue=task_queue,
             workflows=[InteractiveRunWorkflow],
-            activities=[record_turn, show_events, call_service],
+            activities=[record_turn, show_events, call_service, ask_model, run_code],
             workflow_runner=workflow_runner(),
         )
         async with worker:
@@ -113,11 +134,45 @@ class Talk:
 
 
 _BYE = said("bye", runtime_variables={"choice": "finish"})
+_MODEL: dict[str, Any] = {"type": "custom_llm", "model": "small", "base_url": "http://x/v1"}
+_TOOL: dict[str, Any] = {"type": "inline_python", "name": "double", "code": "result = 2"}
+_API: dict[str, Any] = {"type": "external_api", "name": "ask", "api_endpoint": "http://x/ask"}
+
+
+def _a_tool_graph(*tools: dict[str, Any]) -> dict[str, Any]:
+    """Return a graph that runs tools, one after the other."""
+    nodes = [
+        {"type": "tool_node", "logical_id": f"node_{at}", "is_start": not at, "tool_config": tool}
+        for at, tool in enumerate(tools)
+    ]
+    edges = [
+        {
+            "type": "direct",
+            "logical_id": f"edge_{at}",
+            "source_node_logical_id": f"node_{at}",
+            "destination_node_logical_id": f"node_{at + 1}",
+        }
+        for at in range(len(tools) - 1)
+    ]
+    return {"workflow_config": {}, "node_configs": nodes, "edge_configs": edges}
+
+
+def _a_model_graph() -> dict[str, Any]:
+    """Return a desk whose model has a tool, and decides when to leave."""
+    graph: dict[str, Any] = a_desk(llms_config=_MODEL, tools_config={"tools": [_TOOL]})
+    graph["edge_configs"][0]["condition"] = {"condition_freeform": "the person leaves"}
+    return graph
+
 
 TALKS = {
     "talk": Talk(a_desk(), (said("hello"), _BYE)),
     "talk_calls_a_service": Talk(a_call_graph("http://x/call")),
     "talk_shows_its_events": Talk(a_call_graph("http://x/call")),
     "talk_stopped": Talk(a_desk(), (said("hello"),), stops=True),
+    "talk_with_a_model": Talk(_a_model_graph(), (said("hello"), said("bye"))),
+    "talk_with_tools": Talk(_a_tool_graph(_TOOL, _API)),
+    # From a time when nodes with a model, and tools, ended their runs.
+    "talk_without_models": Talk(a_desk(llms_config=_MODEL), (said("hello"),), stops=True),
+    "talk_without_tools": Talk(_a_tool_graph(_TOOL)),
     "talk_moves": Talk(a_desk(), (said("one"), said("two"), _BYE), turns_a_history=2),
 }

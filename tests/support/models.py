@@ -1,12 +1,12 @@
 """A server on the loopback address that speaks the protocol of OpenAI's chat completions."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from activities.language_models import ModelEndpoint
+from activities.model_endpoint import ModelEndpoint
 from tests.support.web import Request, Web, response, serving
 
 Answer = Callable[[dict[str, Any]], bytes | None]
@@ -52,6 +52,44 @@ def completion(
         "usage": {"prompt_tokens": 120, "completion_tokens": 7, "total_tokens": 127},
     }
     return response(json.dumps({**body, **changes}))
+
+
+def called(*calls: tuple[str, Any], content: str | None = None) -> bytes:
+    """Return a completion that calls functions; arguments that are no text are sent as JSON."""
+    written = [
+        {
+            "id": f"call_{number}_{name}",
+            "type": "function",
+            "function": {
+                "name": name,
+                "arguments": given if isinstance(given, str) else json.dumps(given),
+            },
+        }
+        for number, (name, given) in enumerate(calls)
+    ]
+    message = {"role": "assistant", "content": content, "tool_calls": written}
+    choice = {"index": 0, "message": message, "finish_reason": "tool_calls"}
+    return completion(None, choices=[choice])
+
+
+def streamed(*texts: str, ends: bool = True, deltas: Sequence[Any] = ()) -> bytes:
+    """Return an answer in pieces, as a stream of events.
+
+    Args:
+        ends: Whether it comes to its end, or breaks off.
+        deltas: Further pieces of the message, after the texts.
+    """
+    pieces: list[Any] = [{"content": text} for text in texts] + [*deltas]
+    chunks: list[Any] = [{"choices": [{"index": 0, "delta": delta}]} for delta in pieces]
+    if ends:
+        reason = "tool_calls" if deltas else "stop"
+        chunks.append({"choices": [{"index": 0, "delta": {}, "finish_reason": reason}]})
+        usage = {"prompt_tokens": 9, "completion_tokens": 3, "total_tokens": 12}
+        chunks.append({"choices": [], "usage": usage})
+    head = {"id": "chatcmpl-2", "object": "chat.completion.chunk", "created": 1, "model": "s-1"}
+    lines = [f"data: {json.dumps({**head, **chunk})}\n\n" for chunk in chunks]
+    body = "".join([*lines, "data: [DONE]\n\n" if ends else ""])
+    return response(body, content_type="text/event-stream")
 
 
 def refused(status: int, message: str, **headers: str) -> bytes:
