@@ -40,7 +40,7 @@ from api.routes import (
     webhooks,
     worker_groups,
 )
-from api.routes.v1 import workflow_runs, workflow_versions, workflows
+from api.routes.v1 import run_streams, workflow_runs, workflow_versions, workflows
 from api.routing import templates_of, yaml_operations
 from flows.errors import StartUpError
 from runtime.extensions import load_extensions
@@ -79,6 +79,7 @@ ROUTERS = (
     workflow_versions.router,
     workflow_runs.of_workflows,
     workflow_runs.router,
+    run_streams.router,
     health.router,
 )
 
@@ -108,6 +109,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             running = running_services(chosen, metrics, spans.current)
             services = await stack.enter_async_context(running)
             draining.ends(services.notifications.stop)
+            draining.ends(services.run_listening.stop)
             app.state.services = services
             yield
 
@@ -125,6 +127,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     for router in ROUTERS:
         app.include_router(router)
     app.include_router(events.sockets)
+    app.include_router(run_streams.sockets)
     app.state.templates = templates_of(ROUTERS)
     app.yaml_operations = yaml_operations(ROUTERS)
     app.add_middleware(BodyLimit, patience=chosen.body_patience)

@@ -19,6 +19,7 @@ from api.waiting import webhook_submissions_on
 from flows.errors import StoreUnavailableError
 from operations.access import Guests
 from operations.background import Background
+from operations.carrying import Carrying
 from operations.credentials import Credentials
 from operations.definitions import Definitions
 from operations.executions import Executions
@@ -34,11 +35,13 @@ from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
 from operations.pinned import PinnedDefinitions
 from operations.profiles import Profiles
+from operations.run_listening import RunListening
 from operations.runnable import RunnableWorkflows
 from operations.schedules import Schedules
 from operations.sealing import Sealing
 from operations.service_accounts import ServiceAccounts
 from operations.starting import Starter
+from operations.stream_places import StreamPlaces
 from operations.task_tags import TaskTags
 from operations.triggers import Triggers
 from operations.vault import Vault
@@ -67,6 +70,8 @@ from store.invitations import InvitationRepository
 from store.organizations import OrganizationRepository
 from store.people import PersonRepository
 from store.posted_outputs import PostedOutputRepository
+from store.run_events import RunEventRepository
+from store.run_feed import RunFeed
 from store.schedules import ScheduleRepository
 from store.service_accounts import ServiceAccountRepository
 from store.tallies import Tallies
@@ -106,7 +111,9 @@ async def running_services(
         stack.push_async_callback(key_uses.close)
         background = Background()
         stack.push_async_callback(background.drain)
-        notifications = await stack.enter_async_context(_notifications(settings, mongo))
+        carrying = Carrying()
+        stack.push_async_callback(carrying.close)
+        streams = await stack.enter_async_context(_streams(settings, mongo))
         services = _services(
             settings,
             mongo,
@@ -116,7 +123,8 @@ async def running_services(
             metrics,
             key_uses,
             background,
-            notifications,
+            carrying,
+            *streams,
         )
         for part in (services.mongodb, services.temporal):
             part.start()
@@ -133,7 +141,9 @@ def _services(
     metrics: Metrics,
     key_uses: KeyUses,
     background: Background,
+    carrying: Carrying,
     notifications: Notifications,
+    run_listening: RunListening,
 ) -> Services:
     flows_stored = FlowRepository(mongo.database)
     executions_stored = ExecutionRepository(mongo.database)
@@ -173,6 +183,7 @@ def _services(
         authenticator=Authenticator(
             accounts, Guests(invited, groups), key_uses, _token_verifier(settings, http)
         ),
+        carrying=carrying,
         corrections=corrections,
         planning=planning,
         credentials=Credentials(credentials_stored, vault),
@@ -214,6 +225,7 @@ def _services(
         reviews=reviews_on(mongo, gateway, definitions, settings.review_timeout),
         webhook_submissions=webhook_submissions_on(mongo, gateway, definitions),
         notifications=notifications,
+        run_listening=run_listening,
         webhooks=Webhooks(Triggers(flows_stored, accounts, definitions), executions, vault),
         task_executions=task_executions_stored,
         task_outputs=task_outputs_stored,
@@ -235,20 +247,28 @@ def _services(
 
 
 @asynccontextmanager
-async def _notifications(settings: Settings, mongo: Mongo) -> AsyncIterator[Notifications]:
+async def _streams(
+    settings: Settings, mongo: Mongo
+) -> AsyncIterator[tuple[Notifications, RunListening]]:
     uri, database = settings.mongodb_uri.get_secret_value(), settings.mongodb_database
     async with watching_mongo(uri, database) as watched:
-        notifications = Notifications(
-            FlowRepository(mongo.database),
-            ChangeFeed(watched),
+        places = StreamPlaces(
             max_streams=settings.max_streams,
             max_streams_of_organization=settings.max_streams_of_organization,
         )
+        notifications = Notifications(FlowRepository(mongo.database), ChangeFeed(watched), places)
+        listening = RunListening(
+            RunRepository(mongo.database),
+            RunEventRepository(mongo.database),
+            RunFeed(watched),
+            places,
+        )
         try:
-            yield notifications
+            yield notifications, listening
         finally:
-            notifications.stop()
-            await notifications.close()
+            for streams in (notifications, listening):
+                streams.stop()
+                await streams.close()
 
 
 def _files(settings: Settings, mongo: Mongo, flows_stored: FlowRepository) -> Files:

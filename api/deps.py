@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from fastapi import Depends, Request
+from starlette.datastructures import Headers
 
 from api.services import services_of
 from flows.errors import ForbiddenError
@@ -38,9 +39,18 @@ async def _caller(request: Request) -> Caller:
 async def _team_caller(request: Request) -> Caller:
     """Return the caller, unless they say that they act for another team than their own."""
     caller: Caller = request.state.caller
-    if request.headers.get("teamid", caller.organization_id) != caller.organization_id:
-        raise ForbiddenError("the team is not the caller's")
+    ensure_own_team(caller, request.headers)
     return caller
+
+
+def ensure_own_team(caller: Caller, headers: Headers) -> None:
+    """Refuse whoever says that they act for another team than their own.
+
+    Raises:
+        ForbiddenError: They do.
+    """
+    if headers.get("teamid", caller.organization_id) != caller.organization_id:
+        raise ForbiddenError("the team is not the caller's")
 
 
 async def _executions(request: Request) -> Executions:

@@ -16,7 +16,10 @@ from api.auth import API_KEY_HEADER, KEY_PREFIX
 
 PARAMETER = "token"
 
-_STREAMS = re.compile(r"(/api)?/ws/flows/[^/]+|/api/flows/[^/]+/events")
+_STREAMS = re.compile(
+    r"(/api)?/ws/flows/[^/]+|/api/flows/[^/]+/events"
+    r"|(/workflows)?/v1/workflow-runs/(ws|[^/]+/events)"
+)
 _CREDENTIALS = (b"authorization", API_KEY_HEADER.lower().encode())
 
 

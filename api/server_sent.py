@@ -5,7 +5,7 @@ Source: docs/api.md, "Events".
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 
 from fastapi.sse import format_sse_event
@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from api.replies import encode
-from api.streams import INTERNAL_ERROR, SEND_PATIENCE, Told, close_code, first_of
+from api.streams import INTERNAL_ERROR, NORMAL, SEND_PATIENCE, Told, close_code, first_of
 from flows.errors import EngineError
 
 RETRY_MILLISECONDS = 2_000
@@ -28,18 +28,26 @@ class EventStreamResponse(Response):
 
     media_type = MEDIA_TYPE
 
-    def __init__(self, told: AsyncIterator[Told], position: str, stack: AsyncExitStack) -> None:
+    def __init__(
+        self,
+        told: AsyncIterator[Told],
+        position: str,
+        stack: AsyncExitStack,
+        farewell: Callable[[], str] | None = None,
+    ) -> None:
         """Take over what was opened for the reader.
 
         Args:
             position: Where to go on from if nothing is told.
             stack: Closed in the end.
+            farewell: What to say once everything was told, where that can be.
         """
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._told = told
         self._position = position
         self._stack = stack
+        self._farewell = farewell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Write until the reader is gone, or is let go."""
@@ -58,6 +66,8 @@ class EventStreamResponse(Response):
             await _write(send, format_sse_event(id=self._position, retry=RETRY_MILLISECONDS))
             async for told in self._told:
                 await _write(send, _block(told))
+            reason = "" if self._farewell is None else self._farewell()
+            await _write(send, _closing(NORMAL, reason), is_last=True)
         except TimeoutError:
             logger.info("a reader of events takes nothing")
             return  # nor would it take a last word
@@ -78,6 +88,10 @@ def _block(told: Told) -> bytes:
 def _last_words(error: EngineError) -> bytes:
     code = close_code(error)
     reason = "something went wrong on our side" if code == INTERNAL_ERROR else error.message
+    return _closing(code, reason)
+
+
+def _closing(code: int, reason: str) -> bytes:
     return format_sse_event(event=CLOSE, data_str=encode({"code": code, "reason": reason}).decode())
 
 

@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth import Authenticator
 from api.readiness import OutsidePart
+from operations.carrying import Carrying
 from operations.corrections import Corrections
 from operations.credentials import Credentials
 from operations.executions import Executions
@@ -21,6 +22,7 @@ from operations.outside_workers import OutsideWorkers
 from operations.planning import Planning
 from operations.profiles import Profiles
 from operations.reviews import Reviews
+from operations.run_listening import RunListening
 from operations.service_accounts import ServiceAccounts
 from operations.task_tags import TaskTags
 from operations.webhook_data import WebhookSubmissions
@@ -36,6 +38,7 @@ class Services:
     """Built once, when the process starts.
 
     Attributes:
+        carrying: Turns that go on though the socket is gone that asked for them.
         public_url: How the API is reached from outside; None where only requests can tell.
         mongodb: Without it nothing can be answered.
         models: Names of the language models that tasks may use; the first is the default.
@@ -44,6 +47,7 @@ class Services:
     """
 
     authenticator: Authenticator
+    carrying: Carrying
     corrections: Corrections
     credentials: Credentials
     executions: Executions
@@ -58,6 +62,7 @@ class Services:
     reviews: Reviews
     service_accounts: ServiceAccounts
     notifications: Notifications
+    run_listening: RunListening
     webhooks: Webhooks
     worker_groups: WorkerGroups
     workflows: Workflows

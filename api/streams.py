@@ -6,6 +6,7 @@ Source: docs/api.md, "Events".
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
@@ -32,6 +33,8 @@ KEEP_ALIVE = timedelta(seconds=15)
 SEND_PATIENCE = timedelta(seconds=20)
 """How long one message may wait for a reader who takes nothing."""
 
+NORMAL = 1000
+TOO_LARGE = 1009
 INTERNAL_ERROR = 1011
 RESTART = 1012
 TRY_LATER = 1013
@@ -52,6 +55,29 @@ class Told:
     message: bytes | None
 
 
+class Checks:
+    """A look at a reader now and then, by whoever writes to them."""
+
+    def __init__(self, pause: timedelta, check: Callable[[], Awaitable[None]]) -> None:
+        """Begin with a pause.
+
+        Args:
+            check: Raises what a reader is refused with by now.
+        """
+        self._pause = pause.total_seconds()
+        self._check = check
+        self._due = asyncio.get_running_loop().time() + self._pause
+
+    async def look(self) -> None:
+        """Look, if that is due; nobody is refused while the store is away."""
+        loop = asyncio.get_running_loop()
+        if loop.time() < self._due:
+            return
+        with suppress(StoreUnavailableError):
+            await self._check()
+        self._due = loop.time() + self._pause
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
     """A reader who is looked at again and again.
@@ -70,23 +96,17 @@ class Watch:
         Raises:
             EngineError: The reader may not follow any longer, or cannot.
         """
-        loop = asyncio.get_running_loop()
         pause = self.services.stream_check
-        due = loop.time() + pause.total_seconds()
+        checks = Checks(pause, self._check)
         async for item in following.items(min(pause, KEEP_ALIVE)):
-            if loop.time() >= due:
-                await self._check()
-                due = loop.time() + pause.total_seconds()
+            await checks.look()
             message = None if isinstance(item, Idle) else await self._message(item)
             yield Told(str(item.position), message)
 
     async def _check(self) -> None:
         """Refuse a reader whose credential, or right to see the flow, is gone."""
-        try:
-            caller = await self.authenticate()
-            await self.services.notifications.ensure_visible(caller, self.flow_id)
-        except StoreUnavailableError:
-            return  # nobody is told anything meanwhile
+        caller = await self.authenticate()
+        await self.services.notifications.ensure_visible(caller, self.flow_id)
 
     async def _message(self, event: Event) -> bytes:
         output = None

@@ -5,25 +5,22 @@ A refusal is told by the code that the socket is closed with, so each socket is 
 Source: docs/api.md, "Events".
 """
 
-import asyncio
 import logging
-from collections.abc import Awaitable
-from contextlib import suppress
 
 from pydantic import TypeAdapter, ValidationError
 from starlette.requests import ClientDisconnect
-from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
+from starlette.websockets import WebSocket, WebSocketDisconnect
 from ulid import ULID
 
 from api.replies import encode
 from api.schemas.parameters import canonical_uuid
 from api.services import Services, services_of
-from api.streams import INTERNAL_ERROR, SEND_PATIENCE, Watch, close_code, first_of
+from api.sockets import Socket
+from api.streams import INTERNAL_ERROR, Watch, close_code, first_of
 from flows.errors import (
     EngineError,
     FlowNotFoundError,
     InvalidError,
-    SlowReaderError,
     StoreUnavailableError,
 )
 from operations.caller import Caller
@@ -32,7 +29,6 @@ from runtime.logs import logging_facts
 
 POSITION_HEADER = b"x-last-event-id"
 POSITION = "stream.position"
-MAX_REASON_BYTES = 120
 
 _YES = TypeAdapter(bool)
 
@@ -44,7 +40,8 @@ class Conversation:
 
     def __init__(self, websocket: WebSocket, flow_id: str) -> None:
         """Take over a socket that nobody accepted yet."""
-        self._socket = websocket
+        self._websocket = websocket
+        self._socket = Socket(websocket)
         self._flow_id = flow_id
 
     async def hold(self) -> None:
@@ -58,24 +55,24 @@ class Conversation:
             except (WebSocketDisconnect, ClientDisconnect):
                 return
             except EngineError as error:
-                await self._close(close_code(error), error.message)
+                await self._socket.close(close_code(error), error.message)
             except Exception:
                 logger.exception("a stream of events failed")
-                await self._close(INTERNAL_ERROR, "something went wrong on our side")
+                await self._socket.close(INTERNAL_ERROR, "something went wrong on our side")
 
     def _services(self) -> Services:
-        services = services_of(self._socket)
+        services = services_of(self._websocket)
         if services.mongodb.is_down or services.mongodb.is_unusable:
             raise StoreUnavailableError("the store does not answer")
         return services
 
     async def _caller(self, services: Services) -> Caller:
-        return await services.authenticator.authenticate("GET", self._socket.headers)
+        return await services.authenticator.authenticate("GET", self._websocket.headers)
 
     async def _follow(self, services: Services, caller: Caller) -> None:
-        query = self._socket.query_params
+        query = self._websocket.query_params
         flow_id = self._known_flow_id()
-        after = self._socket.headers.get("last-event-id") or query.get("last_event_id")
+        after = self._websocket.headers.get("last-event-id") or query.get("last_event_id")
         watch = Watch(
             services=services, flow_id=flow_id, authenticate=lambda: self._caller(services)
         )
@@ -84,9 +81,9 @@ class Conversation:
             caller, flow_id, after=after or None, summaries=with_summaries
         ) as following:
             position = str(following.position)
-            await self._socket.accept(headers=[(POSITION_HEADER, position.encode())])
+            await self._websocket.accept(headers=[(POSITION_HEADER, position.encode())])
             if with_positions:
-                await self._send(_position(flow_id, position))
+                await self._socket.send(_position(flow_id, position))
             await first_of(self._listen(), self._tell(watch, following, with_positions))
 
     def _known_flow_id(self) -> str:
@@ -102,46 +99,22 @@ class Conversation:
             InvalidError: It is neither.
         """
         try:
-            return _YES.validate_python(self._socket.query_params.get(name, False))
+            return _YES.validate_python(self._websocket.query_params.get(name, False))
         except ValidationError as error:
             raise InvalidError(f"{name} is neither true nor false") from error
 
     async def _tell(self, watch: Watch, following: Following, with_positions: bool) -> None:
         async for told in watch.told(following):
             if told.message is not None:
-                await self._send(told.message)
+                await self._socket.send(told.message)
             elif with_positions:
-                await self._send(_position(watch.flow_id, told.position))
+                await self._socket.send(_position(watch.flow_id, told.position))
 
     async def _listen(self) -> None:
         """Wait until the reader is gone; whatever it says means nothing."""
-        while (await self._socket.receive())["type"] != "websocket.disconnect":
+        while (await self._websocket.receive())["type"] != "websocket.disconnect":
             pass
-
-    async def _send(self, message: bytes) -> None:
-        """Send one message.
-
-        Raises:
-            SlowReaderError: The reader does not take what it was sent before.
-        """
-        try:
-            await _patiently(self._socket.send_text(message.decode()))
-        except TimeoutError:
-            raise SlowReaderError("events are not read") from None
-
-    async def _close(self, code: int, reason: str) -> None:
-        """Say why it ends, if the reader still listens."""
-        with suppress(WebSocketDisconnect, ClientDisconnect, RuntimeError, TimeoutError):
-            if self._socket.application_state is WebSocketState.CONNECTING:
-                await self._socket.accept()
-            told = reason.encode()[:MAX_REASON_BYTES].decode(errors="ignore")
-            await _patiently(self._socket.close(code, told))
 
 
 def _position(flow_id: str, position: str) -> bytes:
     return encode({"id": position, "type": POSITION, "flow_id": flow_id})
-
-
-async def _patiently(sending: Awaitable[None]) -> None:
-    async with asyncio.timeout(SEND_PATIENCE.total_seconds()):
-        await sending

@@ -141,6 +141,37 @@ class InteractiveRuns:
             await self._gateway.start(record.start)
         return record
 
+    async def open(
+        self,
+        caller: Caller,
+        workflow_id: str,
+        given: RunInput,
+        *,
+        version_number: int | None = None,
+    ) -> RunRecord:
+        """Record a run, for whoever wants to know its id before its ``first_turn``.
+
+        Raises:
+            ForbiddenError: The role may not run workflows.
+            NotFoundError: No such workflow or version.
+            InvalidError: The graph has no start node; or only a run could be told that.
+        """
+        caller.require(Role.INTEGRATION, "run workflows")
+        _refuse(given, None)
+        input_id = _id_of_messages(given) or str(uuid4())
+        return await self._opened(
+            caller, workflow_id, given, version_number, input_id, is_keyed=False
+        )
+
+    async def first_turn(self, record: RunRecord) -> Turn:
+        """Start a run that ``open`` recorded, and wait for its first turn.
+
+        Raises:
+            RateLimitedError: Too many wait for this run.
+            UnavailableError: The store or Temporal does not answer.
+        """
+        return await self._started(record)
+
     async def get(self, caller: Caller, run_id: str) -> tuple[RunRecord, Sequence[JsonValue]]:
         """Return a run with its start message, and what is kept of its turns.
 
@@ -236,9 +267,10 @@ class InteractiveRuns:
         if record.status.is_terminal:
             raise InteractiveRunEndedError(f"the run is {record.status}", status=record.status)
         if record.status is RunStatus.NOT_STARTED:
-            record = await self._runs.with_start(record.organization_id, record.id)
-            await self._started(record)
-            record = await self._runs.get(record.organization_id, record.id)
+            # Nobody waits for its first turn here: until that is over any other is a conflict.
+            whole = await self._runs.with_start(record.organization_id, record.id)
+            if whole.start is not None:
+                await self._gateway.start(whole.start)
         turn = TurnGiven(input_id=input_id, expected_turn=record.turn_number + 1, run_input=given)
         return await self._told(record, input_id, await self._gateway.post(record.id, turn))
 

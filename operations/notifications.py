@@ -4,16 +4,13 @@ Source: docs/api.md, "Events"; docs/decisions/0043-events-from-change-streams.md
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
 from flows.errors import (
-    EngineError,
     InvalidError,
-    ServerStoppingError,
     SlowReaderError,
     TooManyStreamsError,
 )
@@ -21,6 +18,7 @@ from operations.access import FlowAccess
 from operations.caller import Caller
 from operations.event_ids import Position
 from operations.fan_out import Event, FanOut, Reader
+from operations.stream_places import StreamPlaces, stopping
 from store.change_feed import ChangeFeed, Mark, OpenStream
 from store.flows import FlowRepository
 from store.notices import Change, FlowKey, Moment, NoticeKind, notices_of
@@ -46,24 +44,14 @@ class Notifications:
         self,
         flows: FlowRepository,
         feed: ChangeFeed,
-        *,
-        max_streams: int,
-        max_streams_of_organization: int,
+        places: StreamPlaces,
     ) -> None:
-        """Borrow everything.
-
-        Args:
-            max_streams: How many may follow at once through this process.
-            max_streams_of_organization: How many of one organization.
-        """
+        """Borrow everything."""
         self._access = FlowAccess(flows)
         self._feed = feed
         self._fan_out = FanOut(feed)
         self._catching_up = asyncio.Semaphore(MAX_CATCHING_UP)
-        self._max_streams = max_streams
-        self._max_of_organization = max_streams_of_organization
-        self._streams: Counter[str] = Counter()
-        self._is_stopping = False
+        self._places = places
 
     async def ensure_visible(self, caller: Caller, flow_id: str) -> None:
         """Refuse whoever may not follow a flow.
@@ -97,7 +85,7 @@ class Notifications:
         await self.ensure_visible(caller, flow_id)
         flow, reader = FlowKey(caller.organization_id, flow_id), Reader()
         async with AsyncExitStack() as stack:
-            stack.enter_context(self._place(caller.organization_id))
+            stack.enter_context(self._places.place(caller.organization_id))
             await stack.enter_async_context(self._fan_out.joined(flow, reader))
             live_from = await self._fan_out.mark()
             past = None
@@ -110,32 +98,12 @@ class Notifications:
 
     def stop(self) -> None:
         """End every stream, and let nobody follow any more."""
-        self._is_stopping = True
-        self._fan_out.end_all(_stopping())
+        self._places.stop()
+        self._fan_out.end_all(stopping())
 
     async def close(self) -> None:
         """Let go of the store."""
         await self._fan_out.close()
-
-    @contextmanager
-    def _place(self, organization_id: str) -> Iterator[None]:
-        """Take one of the places for readers."""
-        if self._is_stopping:
-            raise _stopping()
-        if self._streams[organization_id] >= self._max_of_organization:
-            raise TooManyStreamsError(
-                "the organization follows as many streams of events as it may",
-                max_streams=self._max_of_organization,
-            )
-        if self._streams.total() >= self._max_streams:
-            raise TooManyStreamsError("this process serves as many streams of events as it may")
-        self._streams[organization_id] += 1
-        try:
-            yield
-        finally:
-            self._streams[organization_id] -= 1
-            if not self._streams[organization_id]:
-                del self._streams[organization_id]
 
     @asynccontextmanager
     async def _past(self, flow: FlowKey, since: Moment) -> AsyncIterator["Past"]:
@@ -250,7 +218,3 @@ def _events(change: Change, count: int) -> Iterator[Event]:
     """Yield what a change means, counted on from what the same moment has brought before."""
     for number, notice in enumerate(notices_of(change), count + 1):
         yield Event(notice, Position(change.at, number))
-
-
-def _stopping() -> EngineError:
-    return ServerStoppingError("this process stops; follow again with the last event id")

@@ -63,7 +63,7 @@ class OpenStream:
             EventsExpiredError: It was so long ago that it is not kept any more.
             StoreUnavailableError: The store does not answer; open another stream.
         """
-        with _stream_faults():
+        with stream_faults():
             event = await self._stream.try_next()
         return None if event is None else _read(event)
 
@@ -100,7 +100,7 @@ class ChangeFeed:
             EventsExpiredError: The store does not reach back so far.
             StoreUnavailableError: The store does not answer.
         """
-        with _stream_faults():
+        with stream_faults():
             stream = await self._database.watch(
                 _pipeline(flow),
                 full_document="updateLookup",
@@ -169,7 +169,7 @@ def _read(event: Mapping[str, Any]) -> Change | Mark | None:
 
 
 @contextmanager
-def _stream_faults() -> Iterator[None]:
+def stream_faults() -> Iterator[None]:
     """Tell apart a store that is away and one that does not reach back so far.
 
     Raises:
