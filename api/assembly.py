@@ -50,7 +50,7 @@ from operations.worker_groups import WorkerGroups
 from operations.workflows import Workflows
 from runtime.gateway import Gateway
 from runtime.metrics import Metrics
-from runtime.mongo import Mongo, watching_mongo
+from runtime.mongo import Mongo, MongoProbe, watching_mongo
 from runtime.mongo_pool import PoolListener
 from runtime.payload_encryption import codec_of
 from runtime.run_gateway import RunGateway
@@ -96,6 +96,8 @@ async def running_services(
             listeners=[PoolListener(metrics)],
         )
         stack.callback(mongo.close)
+        probe = MongoProbe(settings.mongodb_uri.get_secret_value())
+        stack.push_async_callback(probe.close)
         http = await stack.enter_async_context(httpx.AsyncClient())
         client = await connect(
             settings.temporal_address,
@@ -117,6 +119,7 @@ async def running_services(
         services = _services(
             settings,
             mongo,
+            probe,
             gateway,
             RunGateway(client, settings.task_queue),
             http,
@@ -135,6 +138,7 @@ async def running_services(
 def _services(
     settings: Settings,
     mongo: Mongo,
+    probe: MongoProbe,
     gateway: Gateway,
     runs: RunGateway,
     http: httpx.AsyncClient,
@@ -241,7 +245,7 @@ def _services(
         public_url=settings.public_url,
         stream_check=settings.stream_check,
         models=settings.llm_models if settings.llm_base_url else (),
-        mongodb=_mongodb(mongo),
+        mongodb=_mongodb(mongo, probe),
         temporal=_temporal(gateway, settings.reconcile_interval),
     )
 
@@ -281,14 +285,14 @@ def _files(settings: Settings, mongo: Mongo, flows_stored: FlowRepository) -> Fi
     )
 
 
-def _mongodb(mongo: Mongo) -> OutsidePart:
+def _mongodb(mongo: Mongo, probe: MongoProbe) -> OutsidePart:
     async def prepare() -> None:
         # One cheap question first: creating indexes takes many of the driver's threads at once.
-        if not await mongo.is_healthy():
+        if not await probe.is_healthy():
             raise StoreUnavailableError("the store does not answer")
         await schema.prepare(mongo.database)
 
-    return OutsidePart("MongoDB", prepare, mongo.is_healthy)
+    return OutsidePart("MongoDB", prepare, probe.is_healthy)
 
 
 def _temporal(gateway: Gateway, reconcile_every: timedelta) -> OutsidePart:

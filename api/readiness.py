@@ -5,7 +5,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
-from flows.errors import StartUpError
+from flows.errors import StartUpError, UnavailableError
 from runtime.waiting import once_available
 
 Probe = Callable[[], Awaitable[bool]]
@@ -32,7 +32,7 @@ class OutsidePart:
 
         Args:
             name: As readers of ``/health/ready`` and of the log see it.
-            prepare: Repeatable; raises UnavailableError while the part does not answer.
+            prepare: Repeated until it succeeds, whatever it raises but StartUpError.
             probe: Answers within a second or so.
         """
         self.name = name
@@ -66,16 +66,23 @@ class OutsidePart:
 
     async def _prepared(self) -> None:
         try:
-            await once_available(self.name, self._prepare)
+            await once_available(self.name, self._attempted)
         except StartUpError as error:
             self.is_unusable = True
             facts = {"service": self.name, "reason": error.message}
             logger.error("a service cannot be used", extra=facts)
             return
-        except Exception:
-            logger.exception("a service cannot be prepared", extra={"service": self.name})
-            return
         self._is_prepared = True
+
+    async def _attempted(self) -> None:
+        """Prepare the part; what nobody foresaw may have passed by the next attempt."""
+        try:
+            await self._prepare()
+        except (UnavailableError, StartUpError):
+            raise
+        except Exception as error:
+            logger.exception("a service cannot be prepared", extra={"service": self.name})
+            raise UnavailableError("it could not be prepared") from error
 
     async def _watched(self) -> None:
         while not await self._probe():

@@ -1,12 +1,16 @@
 """All that we ask of Temporal: start, cancel, describe, query; and what it answers, translated."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from temporalio.api.enums.v1 import IndexedValueType
-from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest
+from temporalio.api.operatorservice.v1 import (
+    AddSearchAttributesRequest,
+    ListSearchAttributesRequest,
+)
 from temporalio.client import (
     Client,
     ScheduleAlreadyRunningError,
@@ -229,12 +233,20 @@ class Gateway:
             return None
 
     async def ensure_search_attributes(self) -> None:
-        """Create those of our search attributes that the namespace lacks."""
-        async with translated():
-            for name, value_type in SEARCH_ATTRIBUTES.items():
-                await self._ensure_search_attribute(name, value_type)
+        """Create those of our search attributes that the namespace lacks.
 
-    async def _ensure_search_attribute(
+        Each call is bounded, not all of them together: on a busy server that would be too short.
+        """
+        async with translated():
+            held = await self._client.operator_service.list_search_attributes(
+                ListSearchAttributesRequest(namespace=self._client.namespace), timeout=RPC_TIMEOUT
+            )
+        for name, value_type in SEARCH_ATTRIBUTES.items():
+            if name not in held.custom_attributes:
+                async with translated():
+                    await self._add_search_attribute(name, value_type)
+
+    async def _add_search_attribute(
         self, name: str, value_type: IndexedValueType.ValueType
     ) -> None:
         try:
@@ -255,20 +267,20 @@ class Gateway:
         """
         schedule_id = f"{RECONCILIATION_SCHEDULE}:{self._task_queue}"
         schedule = reconciliation(schedule_id, self._task_queue, every)
-        async with translated():
-            try:
+        with suppress(ScheduleAlreadyRunningError):
+            async with translated():
                 await self._client.create_schedule(
                     schedule_id, schedule, trigger_immediately=True, rpc_timeout=RPC_TIMEOUT
                 )
-                return
-            except ScheduleAlreadyRunningError:
-                pass
+            return
 
-            def replaced(_: ScheduleUpdateInput) -> ScheduleUpdate:
-                return ScheduleUpdate(schedule=schedule)
+        def replaced(_: ScheduleUpdateInput) -> ScheduleUpdate:
+            return ScheduleUpdate(schedule=schedule)
 
-            handle = self._client.get_schedule_handle(schedule_id)
+        handle = self._client.get_schedule_handle(schedule_id)
+        async with translated():
             await handle.update(replaced, rpc_timeout=RPC_TIMEOUT)
+        async with translated():
             await handle.trigger(rpc_timeout=RPC_TIMEOUT)
 
     async def put_schedule(

@@ -1,7 +1,10 @@
 """How processes reach MongoDB: one client a process, quick to say that the store is down.
 
-Change streams have a client beside it: whoever waits on one through Motor holds one of its few
-threads, whereas the driver's own asynchronous client just waits.
+Beside it stand two that use the driver's own asynchronous client. Change streams: whoever waits on
+one through Motor holds one of its few threads. And the question whether the store answers: whoever
+asks it must not stand in line behind the calls that it is about.
+
+Source: docs/decisions/0057-a-store-that-hangs.md.
 """
 
 import asyncio
@@ -19,10 +22,12 @@ from pymongo.monitoring import ConnectionPoolListener
 from runtime.payload_storage import MongoStorageDriver
 
 SERVER_SELECTION_TIMEOUT = timedelta(seconds=1)
-CONNECT_TIMEOUT = timedelta(seconds=1)
+CONNECT_TIMEOUT = timedelta(seconds=1.5)
+HEARTBEAT = timedelta(seconds=0.5)
 SOCKET_TIMEOUT = timedelta(seconds=30)
 HEALTH_TIMEOUT = timedelta(seconds=1)
 MAX_CONNECTIONS = 64
+PROBE_CONNECTIONS = 4
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -35,6 +40,10 @@ _OPTIONS: dict[str, Any] = {
     "maxPoolSize": MAX_CONNECTIONS,
     "serverSelectionTimeoutMS": SERVER_SELECTION_TIMEOUT // _MILLISECOND,
     "connectTimeoutMS": CONNECT_TIMEOUT // _MILLISECOND,
+    # A server that misses a heartbeat is given up, and with it all calls that wait for it. So this
+    # and the time to connect bound how long a frozen server holds us, and no call that works has
+    # a limit of its own.
+    "heartbeatFrequencyMS": HEARTBEAT // _MILLISECOND,
     "socketTimeoutMS": SOCKET_TIMEOUT // _MILLISECOND,
 }
 
@@ -69,18 +78,32 @@ class Mongo:
         """Return where Temporal payloads live that are too large for a history."""
         return MongoStorageDriver(self.database)
 
+    def close(self) -> None:
+        """Close every connection; calls under way fail."""
+        self.client.close()
+
+
+class MongoProbe:
+    """Finds out whether MongoDB answers, however busy the process's other client is."""
+
+    def __init__(self, uri: str) -> None:
+        """Prepare a client; nothing connects before first use."""
+        self._client: AsyncMongoClient[dict[str, Any]] = AsyncMongoClient(
+            uri, appname="perdure-probe", **(_options(uri) | {"maxPoolSize": PROBE_CONNECTIONS})
+        )
+
     async def is_healthy(self) -> bool:
         """Return whether a primary answers, within a second."""
         try:
             async with asyncio.timeout(HEALTH_TIMEOUT.total_seconds()):
-                hello = await self.client.admin.command("hello")
+                hello = await self._client.admin.command("hello")
         except (PyMongoError, TimeoutError):
             return False
         return bool(hello.get("isWritablePrimary"))
 
-    def close(self) -> None:
-        """Close every connection; calls under way fail."""
-        self.client.close()
+    async def close(self) -> None:
+        """Close its connections."""
+        await self._client.close()
 
 
 @asynccontextmanager

@@ -216,6 +216,42 @@ async def test_while_the_store_is_down_callers_are_told_so_quickly(
     assert listed.json() == []
 
 
+async def test_while_the_store_hangs_callers_are_told_and_nothing_is_lost_or_doubled(
+    processes: PlatformProcess, receiver: Receiver
+) -> None:
+    """A frozen mongod takes connections and commands, and runs those once it goes on."""
+    flow = a_flow(
+        an_effect("first", receiver, "/first", "form"),
+        an_effect("second", receiver, "/second", "first"),
+    )
+    flow_id = await processes.create_flow(f"flow {uuid4()}", flow)
+    key, body = {"Idempotency-Key": str(uuid4())}, {"flow_id": flow_id, "input": INPUT}
+    gate = receiver.gate("/first")
+    await processes.await_healthy()
+    execution_id = await processes.start(flow_id, INPUT)
+    await eventually(lambda: receiver.arrived("/first"))
+    processes.freeze("mongod")
+    try:
+        gate.set()
+        async with asyncio.timeout(QUICKLY_SECONDS):
+            answer = await processes.http.post("/api/flow-executions", json=body, headers=key)
+    finally:
+        processes.thaw("mongod")
+    await processes.await_healthy()
+    repeated = await processes.http.post("/api/flow-executions", json=body, headers=key)
+
+    assert (answer.status_code, repeated.status_code) == (503, 201)
+    both = {execution_id, str(repeated.json()["id"])}
+    for each in both:
+        assert (await processes.finished(each))["status"] == "completed"
+        for task in ("first", "second"):
+            assert set(receiver.keys[f"/{task}"]) >= {f"{each}/1/{task}/0"}
+    assert len({*receiver.keys["/first"], *receiver.keys["/second"]}) == 4
+    listed = await processes.http.get("/api/flow-executions", params={"flow_id": flow_id})
+    assert {each["id"] for each in listed.json()} == both
+    await assert_all_is_true(processes)
+
+
 @pytest.mark.parametrize("server", ["temporal", "mongod"])
 async def test_a_killed_server_loses_nothing(
     processes: PlatformProcess, receiver: Receiver, server: Part
