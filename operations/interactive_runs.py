@@ -110,7 +110,8 @@ class InteractiveRuns:
         """
         caller.require(Role.INTEGRATION, "run workflows")
         _refuse(given, run_id)
-        input_id = key or _id_of_messages(given) or str(uuid4())
+        named = key or _id_of_messages(given)
+        input_id = named or str(uuid4())
         if run_id is None:
             return await self._begin(
                 caller, workflow_id, given, version_number, input_id, is_keyed=key is not None
@@ -118,7 +119,7 @@ class InteractiveRuns:
         record = await self._of_workflow(caller, workflow_id, run_id)
         if given.command == "stop":
             return await self._stop(record, input_id)
-        return await self._continue(record, given, input_id)
+        return await self._continue(record, given, input_id, is_named=named is not None)
 
     async def start(
         self,
@@ -221,7 +222,13 @@ class InteractiveRuns:
         record = await self._opened(
             caller, workflow_id, given, version_number, input_id, is_keyed=is_keyed
         )
-        return await self._started(record)
+        earlier = await self._earlier(record, input_id) if record.turn_number else None
+        return earlier or await self._started(record)
+
+    async def _earlier(self, record: RunRecord, input_id: str) -> Turn | None:
+        """Return the turn that an input led to before; a run remembers only the latest ones."""
+        found = await self._runs.turn_of(record.organization_id, record.id, input_id)
+        return None if found is None else Turn(record.id, found)
 
     async def _opened(
         self,
@@ -260,10 +267,13 @@ class InteractiveRuns:
         answer = await self._gateway.begin(record.start)
         return await self._told(record, record.input_id, answer)
 
-    async def _continue(self, record: RunRecord, given: RunInput, input_id: str) -> Turn:
-        earlier = await self._runs.turn_of(record.organization_id, record.id, input_id)
+    async def _continue(
+        self, record: RunRecord, given: RunInput, input_id: str, *, is_named: bool
+    ) -> Turn:
+        """Hand in the next input; one that its caller has a name for may have come before."""
+        earlier = await self._earlier(record, input_id) if is_named else None
         if earlier is not None:
-            return Turn(record.id, earlier)
+            return earlier
         if record.status.is_terminal:
             raise InteractiveRunEndedError(f"the run is {record.status}", status=record.status)
         if record.status is RunStatus.NOT_STARTED:

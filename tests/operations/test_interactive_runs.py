@@ -83,6 +83,19 @@ async def test_the_same_input_leads_to_the_same_turn(desk: Desk) -> None:
     assert (await desk.repository.get(desk.caller.organization_id, first.run_id)).turn_number == 2
 
 
+async def test_the_first_turn_of_a_run_that_went_on_is_told_from_its_record(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
+) -> None:
+    desk, key = await a_desk_on(database, temporal_client, task_queue), str(uuid4())
+    async with desk.worker():
+        first = await desk.runs.execute(desk.caller, DESK, RunInput(), key=key)
+        await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=first.run_id)
+
+    again = await desk.runs.execute(desk.caller, DESK, RunInput(), key=key)
+
+    assert again == first
+
+
 async def test_of_two_turns_at_once_one_wins_and_the_other_is_told(desk: Desk) -> None:
     first = await desk.runs.execute(desk.caller, DESK, RunInput())
 
