@@ -61,8 +61,11 @@ class OutsidePart:
             self._watching = asyncio.create_task(self._watched())
 
     async def is_ready(self) -> bool:
-        """Return whether the part answers and is prepared."""
-        return self._is_prepared and await self._probe()
+        """Return whether the part answers and is prepared; calls are then let through at once."""
+        answers = self._is_prepared and await self._probe()
+        if answers:
+            self.is_down = False
+        return answers
 
     async def _prepared(self) -> None:
         try:
