@@ -7,7 +7,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPESCRIPT_WORKER := build/typescript_worker/.installed
 PYTEST := $(BIN)/python -m pytest
-PYTEST_PARALLEL := -n auto --maxprocesses 4 --dist worksteal
+# One process more than cores: tests wait for servers more than they calculate.
+PYTEST_PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist worksteal
 
 # The sandbox loads our modules anew for every workflow: without bytecode it compiles them each time.
 unexport PYTHONDONTWRITEBYTECODE

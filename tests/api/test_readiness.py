@@ -78,3 +78,29 @@ async def test_a_part_that_this_process_cannot_use_is_given_up() -> None:
 
 async def _yes() -> bool:
     return True
+
+
+async def test_calls_are_let_through_as_soon_as_the_part_is_said_to_be_ready() -> None:
+    answers = True
+
+    async def prepare() -> None:
+        """Need nothing."""
+
+    async def probe() -> bool:
+        return answers
+
+    part = OutsidePart("store", prepare, probe)
+    part.start()
+    try:
+        await eventually(part.is_ready, saying="it is prepared")
+        answers = False
+        part.suspect()
+        await eventually(lambda: part.is_down, saying="it is known to be down")
+        assert not await part.is_ready()
+
+        answers = True
+        assert await part.is_ready()
+
+        assert not part.is_down
+    finally:
+        await part.stop()

@@ -26,9 +26,12 @@ class Conformity:
         """Hold answers against what this application says of itself."""
         self._app = app
 
+    def read(self) -> None:
+        """Assemble the document now: it takes a second or more, once."""
+        self._validator  # noqa: B018  # read for its making
+
     @cached_property
     def _document(self) -> dict[str, Any]:
-        # Once an answer comes in, not before: assembling takes a second.
         return self._app.openapi()
 
     @cached_property
