@@ -115,10 +115,11 @@ async def serve(
         reopening = Reopening(Adoption(mongo.database), gateway)
         freed = promotion_of(mongo, gateway).promote
         projection = Projection(mongo.database, reopening.adopt, freed)
+        created = metrics.executions_created.inc
         sandbox = await stack.enter_async_context(sandbox_of_process())
         activities = [
-            *record_activities(settings, mongo, gateway, run_gateway, projection),
-            *outside_start_activities(settings, mongo, gateway, run_gateway),
+            *record_activities(settings, mongo, gateway, run_gateway, projection, created),
+            *outside_start_activities(settings, mongo, gateway, run_gateway, created),
             *await stack.enter_async_context(task_activities(settings, mongo, spans, sandbox)),
             *await stack.enter_async_context(
                 interactive_activities(settings, mongo, spans, sandbox)
@@ -130,7 +131,7 @@ async def serve(
         worker = _worker(settings, client, interceptor, activities, metrics)
         watching = asyncio.create_task(watch_open(OpenExecutions(mongo.database), metrics))
         stack.callback(watching.cancel)
-        await stack.enter_async_context(receiving_mail(settings, mongo, gateway))
+        await stack.enter_async_context(receiving_mail(settings, mongo, gateway, created))
         running = asyncio.ensure_future(worker.run())
         facts = {"task_queue": settings.task_queue, "build_id": settings.build_id}
         logger.info("working", extra=facts | {"pid": os.getpid()})

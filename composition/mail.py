@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from composition.records import executions_of
+from composition.records import Created, executions_of
 from operations.definitions import Definitions
 from operations.mail_intake import MailIntake
 from operations.triggers import Triggers
@@ -19,8 +19,14 @@ from store.mail_addresses import MailAddressRepository
 
 
 @asynccontextmanager
-async def receiving_mail(settings: Settings, mongo: Mongo, gateway: Gateway) -> AsyncIterator[None]:
-    """Receive mail that starts flows, if this worker is to."""
+async def receiving_mail(
+    settings: Settings, mongo: Mongo, gateway: Gateway, created: Created
+) -> AsyncIterator[None]:
+    """Receive mail that starts flows, if this worker is to.
+
+    Args:
+        created: Called for each execution that a message starts, to count it.
+    """
     if settings.smtp_receive_host is None:
         yield
         return
@@ -30,7 +36,7 @@ async def receiving_mail(settings: Settings, mongo: Mongo, gateway: Gateway) -> 
         triggers=Triggers(
             FlowRepository(mongo.database), AccountRepository(mongo.database), definitions
         ),
-        executions=executions_of(settings, mongo, gateway, definitions),
+        executions=executions_of(settings, mongo, gateway, definitions, created),
         files=FileRepository(mongo.database),
         contents=GridFSContents(mongo.database),
     )

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from activities.outside_starts import OutsideStartActivities
-from composition.records import executions_of
+from composition.records import Created, executions_of
 from operations.definitions import Definitions
 from operations.interactive_runs import InteractiveRuns
 from operations.outside_starts import OutsideStarts
@@ -24,14 +24,22 @@ Activity = Callable[..., Any]
 
 
 def outside_start_activities(
-    settings: Settings, mongo: Mongo, gateway: Gateway, run_gateway: RunGateway
+    settings: Settings,
+    mongo: Mongo,
+    gateway: Gateway,
+    run_gateway: RunGateway,
+    created: Created,
 ) -> list[Activity]:
-    """Return the activities."""
+    """Return the activities.
+
+    Args:
+        created: Called for each flow execution that is recorded, to count it.
+    """
     repository = WorkflowRepository(mongo.database)
     workflows = Workflows(repository, Vault.over(mongo.database, settings.keys()))
     starts = OutsideStarts(
         AccountRepository(mongo.database),
-        executions_of(settings, mongo, gateway, Definitions()),
+        executions_of(settings, mongo, gateway, Definitions(), created),
         InteractiveRuns(
             RunnableWorkflows(
                 workflows,

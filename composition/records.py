@@ -42,6 +42,7 @@ from store.schedules import ScheduleRepository
 from store.task_executions import TaskExecutionRepository
 
 Activity = Callable[..., Any]
+Created = Callable[[], None]
 
 
 def record_activities(
@@ -50,8 +51,13 @@ def record_activities(
     gateway: Gateway,
     run_gateway: RunGateway,
     projection: Projection,
+    created: Created,
 ) -> list[Activity]:
-    """Return the activities that keep the read model true."""
+    """Return the activities that keep the read model true.
+
+    Args:
+        created: Called for each execution that a schedule starts, to count it.
+    """
     executions = ExecutionRepository(mongo.database)
     flows, definitions = FlowRepository(mongo.database), Definitions()
     scheduled = ScheduleRepository(mongo.database)
@@ -93,7 +99,7 @@ def record_activities(
     starts = ScheduledStarts(
         triggers=triggers,
         schedules=scheduled,
-        executions=executions_of(settings, mongo, gateway, definitions),
+        executions=executions_of(settings, mongo, gateway, definitions, created),
     )
     records = RecordActivities(projection)
     return [
@@ -108,9 +114,17 @@ def record_activities(
 
 
 def executions_of(
-    settings: Settings, mongo: Mongo, gateway: Gateway, definitions: Definitions
+    settings: Settings,
+    mongo: Mongo,
+    gateway: Gateway,
+    definitions: Definitions,
+    created: Created,
 ) -> Executions:
-    """Return what creates executions on behalf of whatever fires triggers."""
+    """Return what creates executions on behalf of whatever fires triggers.
+
+    Args:
+        created: Called for each one that is recorded, to count it.
+    """
     flows, executions = FlowRepository(mongo.database), ExecutionRepository(mongo.database)
     return Executions(
         sealing=_sealing(settings, mongo),
@@ -125,6 +139,7 @@ def executions_of(
         ),
         gateway=gateway,
         definitions=definitions,
+        created=created,
         max_queued=settings.max_queued_executions,
     )
 

@@ -1,12 +1,14 @@
 """Flows that start when a message comes, sent to a worker by a real client."""
 
 import asyncio
+import re
 import smtplib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import cast
 from uuid import uuid4
 
+import httpx
 import pytest
 from pydantic import JsonValue
 from temporalio.client import Client
@@ -23,14 +25,28 @@ from tests.support.platform import CLOSED, Execution, Json, Platform
 
 MAX_BYTES = 256 * 1024
 NOTE = ("note.txt", "text/plain", b"Delivery note 4711")
+NOTHING = task("note", reads="clock")
 
 
 @dataclass(frozen=True, slots=True)
 class PostOffice:
-    """An application, a worker that receives mail for it, and where."""
+    """An application, a worker that receives mail for it, and where.
+
+    Attributes:
+        metrics_url: Of the worker.
+    """
 
     api: Api
     port: int
+    metrics_url: str
+
+    async def created(self) -> int:
+        """Return how many executions the worker says that it recorded."""
+        async with httpx.AsyncClient(trust_env=False) as client:
+            page = (await client.get(self.metrics_url)).text
+        found = re.search(r"^perdure_flow_executions_created_total (\S+)$", page, re.MULTILINE)
+        assert found is not None, page
+        return int(float(found[1]))
 
 
 @pytest.fixture(scope="module")
@@ -43,13 +59,14 @@ async def office(
         smtp_receive_host="127.0.0.1",
         smtp_receive_port=free_port(),
         smtp_receive_max_bytes=MAX_BYTES,
+        metrics_port=free_port(),
     )
     stop = asyncio.Event()
     async with ready_api(settings, temporal_client) as running:
         serving = asyncio.create_task(worker.serve(settings, stop))
         port = settings.smtp_receive_port
         await eventually(lambda: asyncio.to_thread(listens, port), 20, saying="receiving mail")
-        yield PostOffice(running, port)
+        yield PostOffice(running, port, f"http://127.0.0.1:{settings.metrics_port}/metrics")
         stop.set()
         await serving
 
@@ -148,6 +165,30 @@ async def test_a_message_that_is_sent_again_starts_nothing_more(
     assert {code for code, _ in answers} == {250}
     assert len(await executions(platform, flow)) == 2
     assert len(await files(platform, flow)) == 1
+
+
+async def test_what_messages_and_schedules_start_is_counted_once(
+    office: PostOffice, platform: Platform
+) -> None:
+    address = an_address()
+    clock: Json = {
+        "name": "clock",
+        "tasks": [task("clock", "scheduled_trigger", {"every_seconds": 1}), NOTHING],
+    }
+    before = await office.created()
+    flows = [await platform.flow(definition) for definition in (a_mail_flow(address), clock)]
+    letter = a_letter()
+
+    await asyncio.gather(*(post(office.port, letter, address) for _ in range(3)))
+    await eventually(lambda: executions(platform, flows[1]), 20, saying="the schedule fired")
+    await platform.client.delete(f"/api/flows/{flows[1]['id']}")
+
+    async def is_each_counted() -> bool:
+        ours = {"flow_id": {"$in": [flow["id"] for flow in flows]}}
+        recorded = await office.api.database[EXECUTIONS].count_documents(ours)
+        return recorded >= 2 and await office.created() == before + recorded
+
+    await eventually(is_each_counted, saying="the counter is right")
 
 
 async def test_another_message_under_the_same_id_is_refused(
