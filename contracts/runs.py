@@ -199,6 +199,7 @@ class SpokenAt(Message):
 
     Attributes:
         events_told: How many events the run told before the model was asked.
+        message_id: Of what it says, once that is an event.
     """
 
     organization_id: str
@@ -208,6 +209,7 @@ class SpokenAt(Message):
     node_logical_id: str
     node_name: str
     node_run_id: str
+    message_id: str = ""
 
 
 class RunModelCall(Message):

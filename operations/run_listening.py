@@ -122,7 +122,7 @@ class Listening:
         self._runs = runs
         self._events = events
         self._ear = ear
-        self._heard = (0, -1)
+        self._heard: dict[str, tuple[int, int]] = {}
         self.record = record
         self.told = told
         self.last: str | None = None
@@ -176,7 +176,7 @@ class Listening:
         while found := await self._events.after(record.organization_id, record.id, self.told):
             for event in found:
                 self.told += 1
-                self._heard = (0, -1)
+                self._heard.clear()
                 self.last = str(event.get("type"))
                 yield RunEvent(self.told, event)
 
@@ -186,7 +186,9 @@ class Listening:
 
     def _is_fresh(self, piece: SpeechPiece) -> bool:
         """Return whether something said was not delivered yet, and no event came after it."""
-        if piece.at.events_told != self.told or piece.order <= self._heard:
+        message_id = piece.at.message_id
+        is_behind = piece.order <= self._heard.get(message_id, (0, -1))
+        if piece.at.events_told != self.told or is_behind:
             return False
-        self._heard = piece.order
+        self._heard[message_id] = piece.order
         return True

@@ -115,7 +115,7 @@ class RunEventRepository:
 
     @guarded
     async def spoken(self, organization_id: str, run_id: str, told: int) -> Sequence[SpeechPiece]:
-        """Return what a model has said that was asked after the first ``told`` events."""
+        """Return what models have said that were asked after the first ``told`` events."""
         cursor = self._speech.find(
             {
                 "run_id": ObjectId(run_id),
@@ -125,7 +125,8 @@ class RunEventRepository:
             sort=[("attempt", 1), ("sequence", 1)],
             hint=indexes.SPEECH_IN_ORDER,
         )
-        return [piece_of(document) async for document in cursor]
+        pieces = [piece_of(document) async for document in cursor]
+        return sorted(pieces, key=lambda piece: piece.said_at)
 
 
 def piece_of(document: Document) -> SpeechPiece:

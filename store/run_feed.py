@@ -23,7 +23,7 @@ _OF_TURNS = (collections.INTERACTIVE_TURNS, collections.RUN_EVENTS)
 _WRITTEN = ("insert", "replace")
 _SPEECH = (
     *("run_id", "organization_id", "turn_number", "events_told", "node_logical_id", "node_name"),
-    *("node_run_id", "attempt", "sequence", "text", "at"),
+    *("node_run_id", "message_id", "attempt", "sequence", "text", "at"),
 )
 _PIPELINE: list[Document] = [
     {

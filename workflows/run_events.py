@@ -106,6 +106,7 @@ class RunEvents:
             node_logical_id=call.node_logical_id,
             node_name=call.origin_node_name,
             node_run_id=call.origin_node_run_id,
+            message_id=call.message_id,
         )
 
 

@@ -109,6 +109,7 @@ def delta(piece: SpeechPiece) -> bytes:
             "origin_node_logical_id": at.node_logical_id,
             "origin_node_name": at.node_name,
             "origin_node_run_id": at.node_run_id,
+            "message_id": at.message_id,
             "attempt": piece.attempt,
             "sequence": piece.sequence,
             "delta": piece.text,

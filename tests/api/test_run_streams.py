@@ -16,10 +16,13 @@ from api.intake import MAX_DEFINITION_BODY_BYTES
 from contracts.runs import SpokenAt
 from dialogs.events import ANY_EVENT
 from store.run_events import RunEventRepository
+from tests.api.test_model_turns import a_model
 from tests.api.test_workflow_runs import a_speaker, a_word, a_workflow, executed, turn, two_speakers
 from tests.fixtures.api import READY_SECONDS, Api, bearer, running_api
+from tests.support.dialogs import asks, graph
 from tests.support.eventually import eventually
 from tests.support.interactive import a_call_graph, a_desk
+from tests.support.models import model_server, streamed
 from tests.support.platform import Platform
 from tests.support.receiver import Receiver, receiving
 from tests.support.served import served
@@ -288,6 +291,22 @@ async def test_words_are_told_before_the_event_that_holds_them_all(
     assert first["attempt"] == 1
     assert (first["origin_node_logical_id"], first["origin_node_run_id"]) == ("node_call", "1")
     assert by_events == talker.told
+
+
+async def test_what_a_model_streams_is_told_before_its_event(working: Platform, url: str) -> None:
+    texts = ("Good", " ", "morning", ", Ada")
+    async with model_server(lambda body: streamed(*texts)) as server:
+        desk = asks("desk", llms_config=a_model(server, streaming=True))
+        workflow_id = await a_workflow(working, graph(desk))
+        async with talking(url, key_of(working)) as talker:
+            await talker.say(says("hello", workflow_id=workflow_id, command="start"))
+            await talker.frame()
+            told = await talker.turn()
+
+    assert "".join(each["delta"] for each in talker.deltas) == "Good morning, Ada"
+    [spoken] = [event for event in told if event["type"] == "assistant_response"]
+    assert {each["message_id"] for each in talker.deltas} == {spoken["logical_id"]}
+    assert told.index(talker.deltas[-1]) < told.index(spoken)
 
 
 @pytest.mark.parametrize(
