@@ -1,6 +1,7 @@
 """A connection to MongoDB that breaks for good at a chosen command, like a killed process's."""
 
 import asyncio
+import socket
 import struct
 from contextlib import suppress
 from types import TracebackType
@@ -16,9 +17,6 @@ WATCHED = frozenset(
 
 Mode = Literal["unsent", "unanswered"]
 
-TURNS_OF_AN_ACCEPT = 20
-"""More turns of the loop than it takes to send a connection away that is there already."""
-
 _HEADER_BYTES = 16
 _OP_MSG = 2013
 _BODY = _HEADER_BYTES + 5  # flags, and the kind of the first section
@@ -26,6 +24,8 @@ _BODY = _HEADER_BYTES + 5  # flags, and the kind of the first section
 
 class Cut:
     """Stands between a client and a server, and counts the commands that matter.
+
+    It accepts by itself: a server of asyncio leaves connections unclosed that come while it closes.
 
     Args:
         uri: Of the server.
@@ -39,13 +39,16 @@ class Cut:
         self._at = at
         self._mode = mode
         self._writers: set[asyncio.StreamWriter] = set()
-        self._server: asyncio.Server | None = None
+        self._listening: socket.socket | None = None
         self._serving: set[asyncio.Task[None]] = set()
         self.commands: list[str] = []
         self.is_cut = False
 
     async def __aenter__(self) -> "Cut":
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening.setblocking(False)
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._listening, self._accept, self._listening)
         return self
 
     async def __aexit__(
@@ -55,27 +58,31 @@ class Cut:
         traceback: TracebackType | None,
     ) -> None:
         self._break()
-        for _ in range(TURNS_OF_AN_ACCEPT):
-            await asyncio.sleep(0)
-        if self._server is not None:
-            self._server.close()
-            await self._server.wait_closed()
+        if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
+            self._listening.close()  # who was not accepted yet is sent away by the kernel
         await asyncio.gather(*self._serving)
 
     def connect(self, database: str) -> Mongo:
         """Return a process's client whose commands pass here."""
-        assert self._server is not None
-        port = self._server.sockets[0].getsockname()[1]
+        assert self._listening is not None
+        port = self._listening.getsockname()[1]
         options = "directConnection=true&serverSelectionTimeoutMS=100&connectTimeoutMS=500"
         return Mongo(f"mongodb://127.0.0.1:{port}/?{options}", database)
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, listening: socket.socket) -> None:
+        try:
+            accepted, _ = listening.accept()
+        except (BlockingIOError, ConnectionError):
+            return  # it went away by itself
         if self.is_cut:
-            writer.transport.abort()
+            accepted.close()
         else:
-            self._serving.add(asyncio.create_task(self._serve(reader, writer)))
+            self._serving.add(asyncio.create_task(self._serve(accepted)))
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, accepted: socket.socket) -> None:
+        accepted.setblocking(False)
+        reader, writer = await asyncio.open_connection(sock=accepted)
         self._writers.add(writer)
         from_server, to_server = await asyncio.open_connection(self._host, self._port)
         both = (writer, to_server)
@@ -119,10 +126,7 @@ class Cut:
         await _close(to_server)
 
     def _break(self) -> None:
-        """Break every connection; whatever connects from now on is sent away.
-
-        The server stays: asyncio leaves a connection unclosed that arrives while one closes.
-        """
+        """Break every connection; whatever connects from now on is sent away."""
         self.is_cut = True
         for writer in self._writers:
             writer.close()
