@@ -108,8 +108,10 @@ def _inner_node(node: Document, prefix: str, around: Document, inner: Document) 
     copied["_starts"] = bool(node.get("is_start"))
     if node.get("type") not in ("say_llm", "worker_llm"):
         return copied
+    config = _object(inner, "workflow_config")
+    copied |= _prompt_and_tools(node, config)
     override = around.get("override_llm_config")
-    shared = _object(inner, "workflow_config").get("llms_config")
+    shared = config.get("llms_config")
     own = node.get("llms_config")
     inherits = not isinstance(own, dict) or own.get("type") == "global_default_llm"
     if isinstance(override, dict):
@@ -117,6 +119,18 @@ def _inner_node(node: Document, prefix: str, around: Document, inner: Document) 
     elif inherits and not node.get("attachable_llm_config_id") and isinstance(shared, dict):
         copied["llms_config"] = shared
     return copied
+
+
+def _prompt_and_tools(node: Document, config: Document) -> Document:
+    """Return what an inner node's model has of its own workflow, which is gone afterwards."""
+    found: Document = {}
+    if not _object(node, "main_response_config").get("prompt"):
+        found["main_response_config"] = _object(config, "main_response_config")
+    shared = _objects(_object(config, "tools_config"), "tools")
+    if shared:
+        own = _object(node, "tools_config")
+        found["tools_config"] = {**own, "tools": [*_objects(own, "tools"), *shared]}
+    return found
 
 
 def _inner_edge(edge: Document, prefix: str) -> Document:

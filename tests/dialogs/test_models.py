@@ -9,6 +9,7 @@ from pydantic import JsonValue
 from dialogs.effects import FunctionCall, ModelCall, ModelReply, ToolCall, ToolReply
 from dialogs.events import JsonObject, LlmUsageInfo
 from dialogs.state import Fixed, RunStatus
+from dialogs.super_nodes import expanded
 from tests.support.dialogs import (
     Conversation,
     asks,
@@ -578,3 +579,30 @@ async def test_code_stays_as_it_is_written_where_no_variables_are_wanted() -> No
     await chat.turn(dynamic_variables={"one": 1})
 
     assert chat.driver.tools[0].code == code
+
+
+async def test_an_embedded_node_keeps_what_its_own_workflow_gave_its_model() -> None:
+    inner = graph(
+        thinks(llms_config={"type": "global_default_llm"}),
+        workflow_config={
+            "llms_config": OWN_MODEL,
+            "main_response_config": {"prompt": "Inside"},
+            "default_prompt_prefix": "inner",
+            "tools_config": {"tools": [WEATHER]},
+        },
+    )
+    outer = graph(
+        node("super_node", "s", encapsulated_workflow_config=inner),
+        says("end"),
+        when("s", None, "end", condition_freeform="done"),
+        workflow_config={"default_prompt_prefix": "outer"},
+    )
+    chat = Conversation(expanded(outer, lambda *named: None))
+    answering(chat, ModelReply(calls=(called("s_to_end"),)))
+
+    outcome = await chat.turn("hello")
+
+    [asked] = chat.driver.questions
+    assert asked.messages[0].content == "outer\n\nInside"
+    assert (asked.config.model, offered(asked)) == ("small", ["s_to_end", "weather_of"])
+    assert events(outcome, "conditional_edge")[0]["super_node_exit_origin"] == "s"
