@@ -44,7 +44,7 @@ async def worker(tmp_path: Path, ports: tuple[int, int]) -> AsyncIterator[Manage
 async def test_it_waits_for_its_stores_says_so_and_stops_cleanly(
     tmp_path: Path, ports: tuple[int, int], worker: ManagedProcess
 ) -> None:
-    await eventually(lambda: "MongoDB" in awaited(worker), saying="waiting for MongoDB")
+    await eventually(lambda: "MongoDB" in awaited(worker), 30, saying="waiting for MongoDB")
 
     mongo = EmbeddedMongo(tmp_path / "data", ports[1], cache_mb=256)
     await mongo.start()
@@ -60,7 +60,7 @@ async def test_it_waits_for_its_stores_says_so_and_stops_cleanly(
 
 
 async def test_it_stops_cleanly_while_it_waits(worker: ManagedProcess) -> None:
-    await eventually(lambda: "MongoDB" in awaited(worker), saying="waiting for MongoDB")
+    await eventually(lambda: "MongoDB" in awaited(worker), 30, saying="waiting for MongoDB")
     assert worker.pid is not None
 
     os.kill(worker.pid, signal.SIGINT)
