@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 from uuid import uuid4
@@ -100,9 +100,12 @@ class Client:
         """Read something."""
         return self._call("GET", path, query=query)
 
-    def post(self, path: str, body: JsonObject | None = None) -> JsonValue:
+    def post(
+        self, path: str, body: JsonObject | None = None, *, query: dict[str, str] | None = None
+    ) -> JsonValue:
         """Create something; a repeated call carries the same idempotency key."""
-        return self._call("POST", path, body=body, headers={"Idempotency-Key": uuid4().hex})
+        key = {"Idempotency-Key": uuid4().hex}
+        return self._call("POST", path, query=query, body=body, headers=key)
 
     def put(self, path: str, body: JsonObject) -> JsonValue:
         """Replace something."""
@@ -113,7 +116,7 @@ class Client:
         method: str,
         path: str,
         *,
-        query: dict[str, str | int | bool] | None = None,
+        query: Mapping[str, str | int | bool] | None = None,
         body: JsonObject | None = None,
         headers: dict[str, str] | None = None,
     ) -> JsonValue:
@@ -158,18 +161,18 @@ def _content(response: httpx.Response) -> JsonValue:
                 f"{response.url} did not answer with JSON; is it Perdure's API?"
             ) from None
         return value
-    raise _refusal(response)
+    raise refusal(response)
 
 
 def _gave_up(response: httpx.Response | None, reason: str) -> ClientError:
     """Return the error of an API that stayed away."""
     if response is not None:
-        return _refusal(response)
+        return refusal(response)
     return ClientError(f"{reason}; is the platform up (`perdure up`), and PERDURE_URL right?")
 
 
-def _refusal(response: httpx.Response) -> ClientError:
-    """Return what the API said in its error envelope, in one line."""
+def refusal(response: httpx.Response) -> ClientError:
+    """Return what the API said in its error envelope, in one line; the body has been read."""
     status = response.status_code
     message, code, faults = f"{response.url} answered {status}", None, list[str]()
     try:

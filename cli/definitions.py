@@ -14,7 +14,7 @@ from pydantic import JsonValue
 
 from cli.client import Client, ClientError, JsonObject
 from cli.documents import definition_name, read_definition
-from cli.registration import RegisteredFlow, as_flow, looked_up, named
+from cli.registration import RegisteredFlow, as_flow, existing, named
 from cli.run import report
 from flows.yaml_writing import write_yaml
 
@@ -80,7 +80,7 @@ def export(
     """Print a flow's definition as YAML, or write it to a file, so that apply takes it."""
     try:
         with Client.from_environment() as client:
-            found = _existing(client, flow)
+            found = existing(client, flow)
             if version is not None:
                 found = as_flow(client.get(f"/api/flows/{found.id}/versions/{version}"))
         definition = _exported(found)
@@ -205,18 +205,6 @@ def _fault(error: JsonValue) -> str:
     location = error.get("loc")
     where = ".".join(map(str, location)) if isinstance(location, list) else ""
     return f"{where}: {error.get('msg')}" if where else str(error.get("msg"))
-
-
-def _existing(client: Client, flow: str) -> RegisteredFlow:
-    """Return a flow by its id or name.
-
-    Raises:
-        ClientError: There is none.
-    """
-    found = looked_up(client, flow)
-    if found is None:
-        raise ClientError(f"no flow has the id or name {flow!r}")
-    return found
 
 
 def _exported(flow: RegisteredFlow) -> JsonObject:

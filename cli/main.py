@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, backup, bootstrap, definitions, run, token, up
+from cli import admin, backup, bootstrap, definitions, files, run, token, up
 from flows.errors import EngineError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app.command("restore")(backup.restore)
 app.command("bootstrap")(bootstrap.bootstrap)
 app.command("token")(token.token)
 app.add_typer(admin.app)
+app.add_typer(files.app)
 
 
 def _show_version(wanted: bool) -> None:

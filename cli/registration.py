@@ -49,6 +49,18 @@ def looked_up(client: Client, flow: str) -> RegisteredFlow | None:
         return named(client, flow)
 
 
+def existing(client: Client, flow: str) -> RegisteredFlow:
+    """Return a flow by its id or name.
+
+    Raises:
+        ClientError: There is none.
+    """
+    found = looked_up(client, flow)
+    if found is None:
+        raise ClientError(f"no flow has the id or name {flow!r}")
+    return found
+
+
 def _register(client: Client, path: Path) -> RegisteredFlow:
     """Make the flow of the definition's name hold this definition."""
     definition = read_definition(path)
