@@ -1,24 +1,23 @@
 """Bodies of refusals below ``/v1``, and which of them a route declares."""
 
-from pydantic import JsonValue
-from typing_extensions import TypedDict
+from pydantic import BaseModel, JsonValue
 
 from api.schemas.errors import MEANING, OpenApiResponses
 
 
-class Refusal(TypedDict):
+class Refusal(BaseModel):
     """What went wrong, for people."""
 
     detail: str
 
 
-class InvalidRequest(TypedDict):
+class InvalidRequest(BaseModel):
     """What does not fit the schema."""
 
     detail: str | list[dict[str, JsonValue]]
 
 
-class GraphRefusal(TypedDict):
+class GraphRefusal(BaseModel):
     """A broken rule of graphs: what kind, and which one and where."""
 
     message: str
