@@ -7,8 +7,9 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TYPESCRIPT_WORKER := build/typescript_worker/.installed
 PYTEST := $(BIN)/python -m pytest
-# One process more than cores: tests wait for servers more than they calculate.
-PYTEST_PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist worksteal
+# One process more than cores: tests wait for servers more than they calculate. A file stays in one
+# process, because its tests often share a platform; the order is kept, because long files end early.
+PYTEST_PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 # The sandbox loads our modules anew for every workflow: without bytecode it compiles them each time.
 unexport PYTHONDONTWRITEBYTECODE
