@@ -24,7 +24,6 @@ from activities.model_endpoint import (
     response_format,
 )
 from dialogs.effects import ModelCall, ModelMessage
-from dialogs.llm_config import INHERITED
 from dialogs.model_config import ModelConfig
 from flows.errors import TaskFailedError
 
@@ -76,7 +75,7 @@ class ChatModels:
         headers = {**config.default_headers}
         if config.organization:
             headers["OpenAI-Organization"] = config.organization
-        if config.type != INHERITED and (config.base_url or config.api_key):
+        if config.is_authors:
             base_url = config.base_url or (OPENAI_URL if config.type == "openai_llm" else "")
             if not base_url.startswith(("http://", "https://")):
                 raise _unusable("the model's configuration has no base_url")

@@ -77,9 +77,7 @@ class RunModelActivities:
         took = (clock.time() - begun) * 1000
         reply = checked(asked, completion)
         usage = _usage(asked, completion, where.model, took)
-        return redacted(reply, redactor).model_copy(
-            update={"usage": usage, "has_own_key": not where.is_operators}
-        )
+        return redacted(reply, redactor).model_copy(update={"usage": usage})
 
     @asynccontextmanager
     async def _heard(self, call: RunModelCall, redactor: Redactor) -> AsyncIterator[Say]:

@@ -134,7 +134,6 @@ class ModelReply(BaseModel):
         error: Why there is no answer; the node then speaks its apology.
         value: The answer as JSON, where a schema was given and it fits.
         fault: Why it does not fit; worth asking again.
-        has_own_key: Whether the author's key was used, and not the operator's.
     """
 
     content: str = ""
@@ -142,7 +141,6 @@ class ModelReply(BaseModel):
     calls: tuple[FunctionCall, ...] = ()
     value: JsonObject = Field(default_factory=dict)
     fault: str | None = None
-    has_own_key: bool = False
     usage: LlmUsageInfo = LlmUsageInfo()
 
 

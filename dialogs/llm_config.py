@@ -10,12 +10,11 @@ from pydantic import JsonValue, ValidationError
 from dialogs.events import JsonObject
 from dialogs.failures import RunFailedError
 from dialogs.model import LlmConfig, LlmNode
-from dialogs.model_config import ModelConfig
+from dialogs.model_config import INHERITED, ModelConfig
 from dialogs.templates import render_value
 from dialogs.turn import Turn
 
 NO_LLM = "no_llm"
-INHERITED = "global_default_llm"
 GROUPS = frozenset({"llm_group", "llm_group_with_backchannel"})
 CALLABLE = frozenset({"custom_llm", "openai_llm", INHERITED})
 

@@ -4,6 +4,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from dialogs.events import JsonObject
 
+INHERITED = "global_default_llm"
 MAX_RETRIES = 10
 
 
@@ -38,6 +39,11 @@ class ModelConfig(BaseModel):
     request_timeout_ms: int = Field(default=60_000, ge=100, le=300_000)
     response_unwrap_key: str = ""
     truncated_max_recent_messages: int | None = Field(default=None, ge=1)
+
+    @property
+    def is_authors(self) -> bool:
+        """Return whether it is reached as its author says, and not at the operator's endpoint."""
+        return self.type != INHERITED and bool(self.base_url or self.api_key)
 
     @property
     def seconds(self) -> float:

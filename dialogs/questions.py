@@ -121,7 +121,7 @@ class Questions:
             )
         )
         turn.count_model_call(
-            config.model or config.type, reply.usage, has_own_key=reply.has_own_key
+            config.model or config.type, reply.usage, has_own_key=config.is_authors
         )
         return Answer(message_id, reply)
 

@@ -1,5 +1,6 @@
 """Turns of nodes with a model: a server that speaks the protocol, the API and a worker."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from typing import Any
@@ -10,6 +11,7 @@ from contracts.names import run_workflow_id
 from flows.secrets import MASK
 from tests.fixtures.api import Api
 from tests.support.dialogs import asks, direct, graph, node, says, when
+from tests.support.eventually import eventually
 from tests.support.interactive import said
 from tests.support.leaks import dump_of, history_of, shows
 from tests.support.models import (
@@ -255,6 +257,42 @@ async def test_a_condition_is_judged_by_a_question_of_its_own(working: Platform)
         *("start_node_run", "condition_evaluator_llm", "end_node_run"),
     ]
     assert heard(turn) == ["To Ulm"]
+
+
+async def test_a_model_that_is_silent_is_cut_off_where_a_loop_ends(working: Platform) -> None:
+    async with model_server(lambda body: None) as server:
+        worker = node(
+            "worker_llm",
+            "find",
+            llms_config=a_model(server),
+            wait_for_user_message=False,
+            self_loop_config={"enabled": True, "expiry_time": 1},
+        )
+        late = says("late", "[[self_loop_outcome]]")
+        workflow_id = await stored(working, graph(worker, late, direct("find", "late")))
+
+        turn = await told(working, workflow_id, "where?")
+
+    kinds = [each["type"] for each in turn["events"]]
+    assert kinds[1:4] == ["start_node_run", "node_expired", "end_node_run"]
+    assert (heard(turn), len(server.asked)) == (["expiry_time"], 1)
+
+
+async def test_a_stop_reaches_a_run_whose_model_is_silent(working: Platform) -> None:
+    async with model_server(lambda body: None) as server:
+        workflow_id = await stored(working, graph(asks("desk", llms_config=a_model(server))))
+        asking = asyncio.create_task(told(working, workflow_id, "hello"))
+        await eventually(lambda: server.asked, 20, saying="the model is asked")
+        page = await working.client.get("/v1/workflow-runs", params={"workflow_id": workflow_id})
+        run_id = page.json()["workflow_runs"][0]["_id"]
+        stop = {"run_input": {"command": "stop"}, "run_id": run_id}
+
+        stopped = await working.client.post(f"/v1/workflows/{workflow_id}/execute", json=stop)
+
+        assert stopped.json()["status"] == (await asking)["status"] == "cancelled"
+    state = await shown_run(working, run_id)
+    told_kinds = [each["type"] for each in state["input_output_pairs"][0]["run_output"]["events"]]
+    assert told_kinds == ["user_messages", "start_node_run"]
 
 
 async def test_a_private_network_is_no_place_for_models(working: Platform) -> None:

@@ -109,7 +109,7 @@ async def test_a_model_is_told_no_more_than_the_latest_messages() -> None:
 
 async def test_an_answer_is_told_in_the_documented_order_and_accounted_for() -> None:
     chat = talk(thinks())
-    answering(chat, ModelReply(content="So long", usage=USAGE, has_own_key=True))
+    answering(chat, ModelReply(content="So long", usage=USAGE))
 
     outcome = await chat.turn("bye now")
 
@@ -218,6 +218,8 @@ async def test_a_model_that_fails_speaks_its_apology_and_the_conversation_goes_o
     outcome = await chat.turn("hello")
 
     assert (spoken(outcome), outcome.status) == (["Sorry"], RunStatus.WAITING)
+    total = chat.state.usage
+    assert (total.call_count, total.call_count_with_user_keys, total.total_tokens) == (1, 1, 0)
     message: Any = events(outcome, "say_llm")[0]["message"]
     assert message["response_metadata"] == {"error": "no answer"}
 
