@@ -25,6 +25,7 @@ from flows.errors import (
     SealBrokenError,
     TaskFailedError,
 )
+from flows.secrets import credential_in
 from operations.vault import Vault
 from store.interactive_runs import RunRepository
 from store.run_events import RunEventRepository
@@ -101,7 +102,12 @@ async def opened_marks(
     if not names:
         return {}
     try:
-        texts = await vault.open(organization_id, "", set(names.values()))
+        wanted = set(names.values())
+        credentials = {name for name in wanted if credential_in(name) is not None}
+        texts = {
+            **await vault.open(organization_id, "", credentials),
+            **await vault.open_variables(organization_id, wanted - credentials),
+        }
     except CredentialNotFoundError as error:
         raise TaskFailedError(error.message, type="UnknownCredential") from None
     except (EncryptionKeyMissingError, SealBrokenError) as error:

@@ -40,7 +40,13 @@ from api.routes import (
     webhooks,
     worker_groups,
 )
-from api.routes.v1 import run_streams, workflow_runs, workflow_versions, workflows
+from api.routes.v1 import (
+    global_variables,
+    run_streams,
+    workflow_runs,
+    workflow_versions,
+    workflows,
+)
 from api.routing import templates_of, yaml_operations
 from flows.errors import StartUpError
 from runtime.extensions import load_extensions
@@ -80,6 +86,7 @@ ROUTERS = (
     workflow_runs.of_workflows,
     workflow_runs.router,
     run_streams.router,
+    global_variables.router,
     health.router,
 )
 

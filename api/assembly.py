@@ -27,6 +27,7 @@ from operations.file_links import FileLinks
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.global_variables import GlobalVariables
 from operations.interactive_runs import InteractiveRuns
 from operations.invitations import Invitations
 from operations.key_uses import KeyUses
@@ -65,6 +66,7 @@ from store.executions import ExecutionRepository
 from store.file_contents import GridFSContents
 from store.files import FileRepository
 from store.flows import FlowRepository
+from store.global_variables import VariableRepository
 from store.interactive_runs import RunRepository
 from store.invitations import InvitationRepository
 from store.organizations import OrganizationRepository
@@ -170,6 +172,7 @@ def _services(
     invited = InvitationRepository(mongo.database)
     credentials_stored = CredentialRepository(mongo.database)
     vault = Vault.over(mongo.database, settings.keys())
+    variables_stored = VariableRepository(mongo.database)
     sealing = Sealing(vault, credentials_stored)
     executions = Executions(
         flows=flows_stored,
@@ -213,12 +216,14 @@ def _services(
         ),
         organizations=Organizations(organizations_stored, starter.promotion),
         profiles=Profiles(people, organizations_stored),
+        global_variables=GlobalVariables(variables_stored, vault),
         workflows=workflows,
         interactive_runs=InteractiveRuns(
             RunnableWorkflows(
                 workflows,
                 WorkflowRepository(mongo.database),
                 credentials_stored,
+                variables_stored,
                 has_default_model=settings.llm_base_url is not None,
             ),
             RunRepository(mongo.database),

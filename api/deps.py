@@ -14,6 +14,7 @@ from operations.executions import Executions
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.global_variables import GlobalVariables
 from operations.interactive_runs import InteractiveRuns
 from operations.invitations import Invitations
 from operations.organizations import Organizations
@@ -97,6 +98,10 @@ async def _reviews(request: Request) -> Reviews:
     return services_of(request).reviews
 
 
+async def _global_variables(request: Request) -> GlobalVariables:
+    return services_of(request).global_variables
+
+
 async def _interactive_runs(request: Request) -> InteractiveRuns:
     return services_of(request).interactive_runs
 
@@ -149,6 +154,7 @@ InvitationsDep = Annotated[Invitations, Depends(_invitations)]
 OrganizationsDep = Annotated[Organizations, Depends(_organizations)]
 PlanningDep = Annotated[Planning, Depends(_planning)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
+GlobalVariablesDep = Annotated[GlobalVariables, Depends(_global_variables)]
 InteractiveRunsDep = Annotated[InteractiveRuns, Depends(_interactive_runs)]
 WorkflowsDep = Annotated[Workflows, Depends(_workflows)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]

@@ -14,6 +14,7 @@ from operations.executions import Executions
 from operations.files import Files
 from operations.flow_words import FlowWords
 from operations.flows import Flows
+from operations.global_variables import GlobalVariables
 from operations.interactive_runs import InteractiveRuns
 from operations.invitations import Invitations
 from operations.notifications import Notifications
@@ -54,6 +55,7 @@ class Services:
     files: Files
     flow_words: FlowWords
     flows: Flows
+    global_variables: GlobalVariables
     interactive_runs: InteractiveRuns
     invitations: Invitations
     organizations: Organizations

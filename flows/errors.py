@@ -29,12 +29,14 @@ The category decides what a caller sees; the class says what happened::
     │   ├── ServiceAccountNotFoundError
     │   ├── ApiKeyNotFoundError
     │   ├── WorkflowNotFoundError
+    │   ├── VariableNotFoundError
     │   └── StoredFileNotFoundError
     ├── SlowRequestError 408              its body does not come
     │   └── SlowReaderError               a stream of events is not read
     ├── ConflictError 409
     │   ├── DuplicateFlowNameError
     │   ├── DuplicateCredentialError
+    │   ├── DuplicateVariableError
     │   ├── DuplicateWorkerGroupError
     │   ├── DuplicateHumanReviewError
     │   ├── MailAddressTakenError         another flow receives messages there
@@ -213,6 +215,10 @@ class WorkflowNotFoundError(NotFoundError):
     """The caller's organization has no workflow of this id, or that one no such version."""
 
 
+class VariableNotFoundError(NotFoundError):
+    """The organization has no global variable of this id."""
+
+
 class StoredFileNotFoundError(NotFoundError):
     """No file has this key in the caller's organization."""
 
@@ -227,6 +233,10 @@ class DuplicateFlowNameError(ConflictError):
 
 class DuplicateCredentialError(ConflictError):
     """Another credential of the organization has this name."""
+
+
+class DuplicateVariableError(ConflictError):
+    """Another global variable of the organization has this name."""
 
 
 class DuplicateWorkerGroupError(ConflictError):

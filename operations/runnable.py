@@ -6,11 +6,13 @@ from dialogs.model import Graph
 from dialogs.state import Fixed
 from dialogs.super_nodes import InvalidEmbeddingError, expanded
 from flows.errors import InvalidError
+from flows.secrets import CREDENTIALS
 from operations.caller import Caller
 from operations.graph_secrets import with_owner
 from operations.interactive_runs import Resolved
 from operations.workflows import Workflows
 from store.credentials import CredentialRepository
+from store.global_variables import VariableRepository
 from store.workflows import GraphDocument, WorkflowRepository
 
 Library = Mapping[tuple[str, int | None], GraphDocument]
@@ -24,6 +26,7 @@ class RunnableWorkflows:
         workflows: Workflows,
         repository: WorkflowRepository,
         credentials: CredentialRepository,
+        variables: VariableRepository,
         *,
         has_default_model: bool,
     ) -> None:
@@ -36,6 +39,7 @@ class RunnableWorkflows:
         self._workflows = workflows
         self._repository = repository
         self._credentials = credentials
+        self._variables = variables
 
     async def resolved(
         self, caller: Caller, workflow_id: str, version_number: int | None
@@ -51,18 +55,26 @@ class RunnableWorkflows:
         number = workflow.active_version if version_number is None else version_number
         version = await self._repository.version(organization_id, workflow_id, number)
         library = await self._workflows.library(organization_id, version.graph)
-        names = [each.name for each in await self._credentials.list(organization_id)]
+        fixed = await self._fixed(organization_id)
         return Resolved(
             workflow_id=workflow_id,
             name=workflow.name,
             version_number=number,
             version_name=version.name,
             graph=Graph.model_validate(_whole(version.graph, library, workflow_id)),
-            fixed=Fixed(
-                secret_names=tuple(f"secrets.{name}" for name in names),
-                has_default_model=self._has_default_model,
-                makes_up_texts=True,
-            ),
+            fixed=fixed,
+        )
+
+    async def _fixed(self, organization_id: str) -> Fixed:
+        """Return what the organization has for all its runs; of secrets only the names."""
+        credentials = await self._credentials.list(organization_id)
+        variables = await self._variables.all(organization_id)
+        secret = [each.name for each in variables if each.is_secret]
+        return Fixed(
+            team_variables={each.name: each.value for each in variables if not each.is_secret},
+            secret_names=(*(f"{CREDENTIALS}.{each.name}" for each in credentials), *secret),
+            has_default_model=self._has_default_model,
+            makes_up_texts=True,
         )
 
 

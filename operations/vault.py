@@ -13,6 +13,7 @@ from flows.sealing import with_literals
 from flows.secrets import credential_in, sealed_in
 from runtime.encryption import Keyring
 from store.credentials import CredentialRepository
+from store.global_variables import VariableRepository
 from store.rotation import SealedValue, SealedValues
 from store.secrets import SecretRepository, StoredSecret
 from store.values import Database
@@ -22,18 +23,28 @@ class Vault:
     """Secrets of all organizations; what belongs to one never opens for another."""
 
     def __init__(
-        self, keyring: Keyring, secrets: SecretRepository, credentials: CredentialRepository
+        self,
+        keyring: Keyring,
+        secrets: SecretRepository,
+        credentials: CredentialRepository,
+        variables: VariableRepository,
     ) -> None:
         """Borrow everything."""
         self._keyring = keyring
         self._secrets = secrets
         self._credentials = credentials
+        self._variables = variables
 
     @classmethod
     def over(cls, database: Database, keys: Sequence[str]) -> "Vault":
         """Return a vault on a database, with encryption keys in base64, newest first."""
         keyring = Keyring(keys)
-        return cls(keyring, SecretRepository(database), CredentialRepository(database))
+        return cls(
+            keyring,
+            SecretRepository(database),
+            CredentialRepository(database),
+            VariableRepository(database),
+        )
 
     @property
     def has_key(self) -> bool:
@@ -58,6 +69,35 @@ class Vault:
         """
         context = _of_credential(organization_id, credential_id)
         return self._keyring.seal(value.encode(), context)
+
+    def seal_variable(self, organization_id: str, variable_id: str, value: str) -> bytes:
+        """Return what is to be stored of a secret global variable's value.
+
+        Raises:
+            EncryptionKeyMissingError: No key is configured.
+        """
+        return self._keyring.seal(value.encode(), _of_variable(organization_id, variable_id))
+
+    async def open_variables(
+        self, organization_id: str, names: Collection[str]
+    ) -> Mapping[str, str]:
+        """Return the values of secret global variables by their names.
+
+        Raises:
+            CredentialNotFoundError: The organization has no secret variable of a name.
+            EncryptionKeyMissingError: It was sealed with a key that is not configured here.
+            SealBrokenError: What is stored was tampered with.
+            StoreUnavailableError: The store does not answer.
+        """
+        held = await self._variables.sealed_by_name(organization_id, names)
+        opened: dict[str, str] = {}
+        for name in names:
+            if name not in held:
+                raise CredentialNotFoundError(f"no secret variable is named '{name}'", name=name)
+            variable_id, sealed = held[name]
+            context = _of_variable(organization_id, variable_id)
+            opened[name] = self._keyring.open(sealed, context).decode()
+        return opened
 
     async def open(
         self, organization_id: str, flow_id: str, references: Collection[str]
@@ -143,6 +183,8 @@ async def rotate(keyring: Keyring, values: SealedValues) -> Rotation:
 
 
 def _context_of(value: SealedValue) -> str:
+    if value.kind == "variable":
+        return _of_variable(value.organization_id, value.id)
     if value.flow_id is None:
         return _of_credential(value.organization_id, value.id)
     return _of_parameter(value.organization_id, value.flow_id, value.id)
@@ -154,3 +196,7 @@ def _of_parameter(organization_id: str, flow_id: str, secret_id: str) -> str:
 
 def _of_credential(organization_id: str, credential_id: str) -> str:
     return f"credential/{organization_id}/{credential_id}"
+
+
+def _of_variable(organization_id: str, variable_id: str) -> str:
+    return f"variable/{organization_id}/{variable_id}"

@@ -262,6 +262,10 @@ INDEXES: dict[str, list[IndexModel]] = {
     collections.WORKFLOW_VERSIONS: [
         _index("by_number", "organization_id", "workflow_id", "number", unique=True),
     ],
+    collections.GLOBAL_VARIABLES: [
+        _index("unique_name", "organization_id", "name", unique=True),
+        _index("by_created", "organization_id", "-created_at", "-_id"),
+    ],
     PAYLOADS: [_index("by_owner", "owner_id", "created_at")],
     collections.ORGANIZATIONS: [_index("unique_name", "name", unique=True)],
     collections.WORKER_GROUPS: [

@@ -9,6 +9,7 @@ from operations.runnable import RunnableWorkflows
 from operations.vault import Vault
 from operations.workflows import NewWorkflow, Workflows
 from store.credentials import CredentialRepository
+from store.global_variables import VariableRepository
 from store.workflows import GraphDocument, WorkflowRepository
 from tests.support.dialogs import asks, graph, node, says
 from tests.support.operations import ENCRYPTION_KEY, a_caller
@@ -22,7 +23,11 @@ class Shelf:
         self.caller: Caller = a_caller()
         self.workflows = Workflows(stored, Vault.over(database, [ENCRYPTION_KEY]))
         self.resolving = RunnableWorkflows(
-            self.workflows, stored, CredentialRepository(database), has_default_model=False
+            self.workflows,
+            stored,
+            CredentialRepository(database),
+            VariableRepository(database),
+            has_default_model=False,
         )
 
     async def add(self, document: GraphDocument) -> str:

@@ -15,8 +15,10 @@ from flows.errors import (
 )
 from operations.credentials import Credentials, NewCredential
 from operations.flows import NewFlow
+from operations.global_variables import GlobalVariables, NewVariable
 from operations.vault import Vault, rotate
 from runtime.encryption import Keyring
+from store.global_variables import VariableRepository
 from store.rotation import SealedValues
 from store.secrets import StoredSecret, secret_documents
 from tests.support.operations import ENCRYPTION_KEY, Operations, a_caller
@@ -118,6 +120,38 @@ async def test_rotation_seals_everything_with_the_newest_key(
     assert set(opened.values()) == {"a parameter", "a credential"}
     with pytest.raises(EncryptionKeyMissingError):
         await operations.vault.open(organization_id, "f", references)
+
+
+async def a_variable(operations: Operations, database: AsyncIOMotorDatabase, value: str) -> str:
+    use_case = GlobalVariables(VariableRepository(database), operations.vault)
+    new = NewVariable(name="token", value=value, is_secret=True)
+    return (await use_case.create(operations.caller, new)).id
+
+
+async def test_secret_variables_open_for_their_organization_and_are_rotated(
+    operations: Operations, database: AsyncIOMotorDatabase
+) -> None:
+    await a_variable(operations, database, "a variable")
+    organization_id = operations.caller.organization_id
+
+    rotated = await rotate(Keyring([OTHER_KEY, ENCRYPTION_KEY]), SealedValues(database))
+
+    newest = Vault.over(database, [OTHER_KEY])
+    opened = await newest.open_variables(organization_id, {"token"})
+    assert (rotated.renewed, opened) == (1, {"token": "a variable"})
+    for caller_id, name in ((a_caller().organization_id, "token"), (organization_id, "none")):
+        with pytest.raises(CredentialNotFoundError):
+            await newest.open_variables(caller_id, {name})
+
+
+async def test_a_secret_variable_that_was_moved_in_the_database_does_not_open(
+    operations: Operations, database: AsyncIOMotorDatabase
+) -> None:
+    await a_variable(operations, database, "a variable")
+    await database["global_variables"].update_one({}, {"$set": {"organization_id": "foreign"}})
+
+    with pytest.raises(SealBrokenError):
+        await operations.vault.open_variables("foreign", {"token"})
 
 
 async def test_rotation_names_what_it_cannot_read_and_leaves_it(

@@ -12,6 +12,7 @@ from store.clock import now
 from store.credentials import CredentialRepository
 from store.executions import ExecutionRepository
 from store.flows import FlowRepository
+from store.global_variables import VariableRepository
 from store.invitations import InvitationRepository
 from store.models import ExecutionQuery, ExecutionStatus
 from store.people import PersonRepository
@@ -33,6 +34,7 @@ REPOSITORIES = (
     ServiceAccountRepository,
     TaskExecutionRepository,
     TaskOutputRepository,
+    VariableRepository,
     WorkerGroupRepository,
 )
 
@@ -45,6 +47,8 @@ UNTENANTED = {
     "ExecutionRepository.organization_of": "tells foreign from absent, and nothing else",
     "FlowRepository.create": "the record names its organization",
     "FlowRepository.organization_of": "a post to a webhook comes without a caller",
+    "VariableRepository.create": "the record names its organization",
+    "VariableRepository.put": "the record names its organization",
     "WorkerGroupRepository.create": "the record names its organization",
     "ServiceAccountRepository.note_uses": "keys that were let in; nothing of them is given",
 }
