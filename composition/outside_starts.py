@@ -17,6 +17,7 @@ from runtime.run_gateway import RunGateway
 from runtime.settings import Settings
 from store.accounts import AccountRepository
 from store.credentials import CredentialRepository
+from store.global_variables import VariableRepository
 from store.interactive_runs import RunRepository
 from store.workflows import WorkflowRepository
 
@@ -45,6 +46,7 @@ def outside_start_activities(
                 workflows,
                 repository,
                 CredentialRepository(mongo.database),
+                VariableRepository(mongo.database),
                 has_default_model=settings.llm_base_url is not None,
             ),
             RunRepository(mongo.database),

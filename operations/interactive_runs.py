@@ -26,6 +26,12 @@ from flows.errors import (
     TurnUnderWayError,
 )
 from operations.caller import Caller, Role
+from operations.run_inputs import (
+    id_of_messages,
+    refuse_other,
+    refuse_other_beginning,
+    refuse_unusable,
+)
 from runtime.run_gateway import RunGateway
 from store.clock import now
 from store.interactive_runs import RunQuery, RunRecord, RunRepository, new_run_id
@@ -35,7 +41,11 @@ TURNS_A_HISTORY = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resolved:
-    """A version of a workflow as a run takes it: whatever changes later, it does not."""
+    """A version of a workflow as a run takes it: whatever changes later, it does not.
+
+    Attributes:
+        max_open_runs: How many runs of the workflow may be open at once; None for any number.
+    """
 
     workflow_id: str
     name: str
@@ -43,6 +53,7 @@ class Resolved:
     version_name: str | None
     graph: Graph
     fixed: Fixed
+    max_open_runs: int | None = None
 
 
 class Workflows(Protocol):
@@ -105,12 +116,13 @@ class InteractiveRuns:
             InvalidError: The graph has no start node; or only a run could be told that.
             InteractiveRunEndedError: The run is at its end.
             TurnUnderWayError: Another input came first.
-            RateLimitedError: Too many wait for this run.
+            RateLimitedError: Too many wait for this run, or too many of the workflow are open.
+            IdempotencyConflictError: The key, or the ids of the messages, came with other input.
             UnavailableError: The store or Temporal does not answer; hand it in again.
         """
         caller.require(Role.INTEGRATION, "run workflows")
-        _refuse(given, run_id)
-        named = key or _id_of_messages(given)
+        refuse_unusable(given, run_id)
+        named = key or id_of_messages(given)
         input_id = named or str(uuid4())
         if run_id is None:
             return await self._begin(
@@ -136,7 +148,7 @@ class InteractiveRuns:
             As ``execute``.
         """
         caller.require(Role.INTEGRATION, "run workflows")
-        _refuse(given, None)
+        refuse_unusable(given, None)
         record = await self._opened(caller, workflow_id, given, version_number, key, is_keyed=True)
         if record.start is not None and not record.status.is_terminal:
             await self._gateway.start(record.start)
@@ -158,8 +170,8 @@ class InteractiveRuns:
             InvalidError: The graph has no start node; or only a run could be told that.
         """
         caller.require(Role.INTEGRATION, "run workflows")
-        _refuse(given, None)
-        input_id = _id_of_messages(given) or str(uuid4())
+        refuse_unusable(given, None)
+        input_id = id_of_messages(given) or str(uuid4())
         return await self._opened(
             caller, workflow_id, given, version_number, input_id, is_keyed=False
         )
@@ -222,13 +234,16 @@ class InteractiveRuns:
         record = await self._opened(
             caller, workflow_id, given, version_number, input_id, is_keyed=is_keyed
         )
-        earlier = await self._earlier(record, input_id) if record.turn_number else None
+        earlier = await self._earlier(record, given, input_id) if record.turn_number else None
         return earlier or await self._started(record)
 
-    async def _earlier(self, record: RunRecord, input_id: str) -> Turn | None:
+    async def _earlier(self, record: RunRecord, given: RunInput, input_id: str) -> Turn | None:
         """Return the turn that an input led to before; a run remembers only the latest ones."""
         found = await self._runs.turn_of(record.organization_id, record.id, input_id)
-        return None if found is None else Turn(record.id, found)
+        if found is None:
+            return None
+        refuse_other(found.run_input, given)
+        return Turn(record.id, found.turn)
 
     async def _opened(
         self,
@@ -259,7 +274,12 @@ class InteractiveRuns:
             queued=[TurnGiven(input_id=input_id, run_input=given)],
             turns_a_history=self._turns_a_history,
         )
-        return await self._runs.create(_record(caller, workflow, start, given, is_keyed=is_keyed))
+        made = await self._runs.create(
+            _record(caller, workflow, start, given, is_keyed=is_keyed), workflow.max_open_runs
+        )
+        if made.id != start.run_id:
+            refuse_other_beginning(made, given, version_number)
+        return made
 
     async def _started(self, record: RunRecord) -> Turn:
         if record.start is None:
@@ -271,7 +291,7 @@ class InteractiveRuns:
         self, record: RunRecord, given: RunInput, input_id: str, *, is_named: bool
     ) -> Turn:
         """Hand in the next input; one that its caller has a name for may have come before."""
-        earlier = await self._earlier(record, input_id) if is_named else None
+        earlier = await self._earlier(record, given, input_id) if is_named else None
         if earlier is not None:
             return earlier
         if record.status.is_terminal:
@@ -312,7 +332,7 @@ class InteractiveRuns:
         """Return what the store knows of an input, once its run has nothing more to say."""
         found = await self._runs.turn_of(record.organization_id, record.id, input_id)
         if found is not None:
-            return found
+            return found.turn
         current = await self._runs.get(record.organization_id, record.id)
         if input_id in current.ended_by:
             return _cancelled(current)
@@ -326,26 +346,6 @@ class InteractiveRuns:
         if record.workflow_id != workflow_id:
             raise InteractiveRunNotFoundError("no such run", run_id=run_id)
         return record
-
-
-def _refuse(given: RunInput, run_id: str | None) -> None:
-    """Refuse what no turn can be made of.
-
-    Raises:
-        InvalidError: A command for a run that is not named, or something that runs do not take.
-    """
-    if run_id is None and given.command in ("stop", "pause", "resume"):
-        raise InvalidError(f"which run is to {given.command}? run_id is missing")
-    if given.command == "pause":
-        raise InvalidError("runs cannot be paused: one that waits holds nothing")
-    if given.initial_state is not None:
-        raise InvalidError("a run begins without a state: initial_state must be null")
-
-
-def _id_of_messages(given: RunInput) -> str | None:
-    """Return the ids of what was said as one; None unless every message has one."""
-    ids = [message.id for message in given.messages]
-    return ",".join(each for each in ids if each) if ids and all(ids) else None
 
 
 def _cancelled(record: RunRecord) -> TurnView:

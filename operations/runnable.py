@@ -63,6 +63,7 @@ class RunnableWorkflows:
             version_name=version.name,
             graph=Graph.model_validate(_whole(version.graph, library, workflow_id)),
             fixed=fixed,
+            max_open_runs=workflow.max_concurrent_runs,
         )
 
     async def _fixed(self, organization_id: str) -> Fixed:

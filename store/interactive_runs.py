@@ -7,8 +7,7 @@ Source: docs/decisions/0048-turns-over-temporal.md.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from typing import Any
 
 from bson import ObjectId
@@ -17,60 +16,30 @@ from pymongo.errors import DuplicateKeyError
 
 from contracts.runs import InteractiveRunStart, RecordTurnCall, TurnView
 from dialogs.state import RunStatus
-from flows.errors import InteractiveRunNotFoundError
+from flows.errors import InteractiveRunNotFoundError, RateLimitedError
 from store import collections, indexes
 from store.clock import now
 from store.faults import guarded
+from store.run_records import (
+    GivenTurn,
+    RunQuery,
+    RunRecord,
+    run_document,
+    run_of,
+    runs_wanted,
+)
+from store.transactions import in_transaction
 from store.values import Database, Document, Values, encode
+
+__all__ = ["RunQuery", "RunRecord", "RunRepository", "new_run_id"]
 
 TERMINAL = tuple(status.value for status in RunStatus if status.is_terminal)
 
 _START = ("start",)
 _PAIR = ("pair", "hint")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunRecord:
-    """A run as it is written.
-
-    Attributes:
-        input_id: What its first turn was given under; with a key of the caller's, the key.
-        is_keyed: Whether the caller chose that key, and so will ask again.
-        start: What it takes to start it; None where it was not asked for.
-    """
-
-    id: str
-    organization_id: str
-    workflow_id: str
-    version_number: int
-    version_name: str | None
-    status: RunStatus
-    turn_number: int
-    input_id: str
-    is_keyed: bool
-    run_by: str | None
-    created_by: str
-    created_at: datetime
-    updated_at: datetime
-    error: str | None = None
-    termination_source: str | None = None
-    usage: dict[str, JsonValue] | None = None
-    latency: dict[str, JsonValue] | None = None
-    ended_by: tuple[str, ...] = ()
-    events_told: int = 0
-    start: InteractiveRunStart | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunQuery:
-    """Which runs of an organization, newest first."""
-
-    workflow_id: str | None = None
-    status: str | None = None
-    start: datetime | None = None
-    end: datetime | None = None
-    page: int = 1
-    size: int = 100
+RETRY_AFTER = timedelta(seconds=5)
+"""Runs end when people end them; sooner than that nothing changes."""
 
 
 def new_run_id() -> str:
@@ -83,6 +52,8 @@ class RunRepository:
 
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
+        self._client: Any = database.client
+        self._workflows: Any = database[collections.WORKFLOWS]
         self._runs: Any = database[collections.INTERACTIVE_RUNS]
         self._turns: Any = database[collections.INTERACTIVE_TURNS]
         self._shown: Any = database[collections.RUN_EVENTS]
@@ -90,39 +61,25 @@ class RunRepository:
         self._values = Values(database)
 
     @guarded
-    async def create(self, record: RunRecord) -> RunRecord:
-        """Write a run, or return the one that its key made before."""
+    async def create(self, record: RunRecord, max_open: int | None = None) -> RunRecord:
+        """Write a run, or return the one that its key made before.
+
+        Args:
+            max_open: How many runs of its workflow may be open at once; None for any number.
+
+        Raises:
+            RateLimitedError: As many are open.
+        """
         start = None if record.start is None else record.start.model_dump(mode="json")
-        document: Document = {
-            "_id": ObjectId(record.id),
-            "organization_id": record.organization_id,
-            "workflow_id": record.workflow_id,
-            "version_number": record.version_number,
-            "version_name": record.version_name,
-            "status": record.status.value,
-            "turn_number": record.turn_number,
-            "input_id": record.input_id,
-            "is_keyed": record.is_keyed,
-            "run_by": record.run_by,
-            "created_by": record.created_by,
-            "created_at": record.created_at,
-            "updated_at": record.updated_at,
-            "is_open": True,
-            "checked_at": record.created_at,
-            "start": await self._values.put(record.id, encode(start)),
-        }
+        document = run_document(record)
+        document["start"] = await self._values.put(record.id, encode(start))
         try:
-            await self._runs.insert_one(document)
-        except DuplicateKeyError:
-            earlier = await self._runs.find_one(
-                {
-                    "organization_id": record.organization_id,
-                    "workflow_id": record.workflow_id,
-                    "input_id": record.input_id,
-                    "is_keyed": True,
-                },
-                hint=indexes.RUNS_BY_KEY,
-            )
+            if max_open is None:
+                await self._runs.insert_one(document)
+            else:
+                await self._insert_within(document, max_open)
+        except (DuplicateKeyError, RateLimitedError):
+            earlier = await self._of_key(record)
             if earlier is None:
                 raise
             return await self._record(earlier)
@@ -138,7 +95,7 @@ class RunRepository:
         document = await self._runs.find_one(_one(organization_id, run_id), {"start": 0})
         if document is None:
             raise InteractiveRunNotFoundError("no such run", run_id=run_id)
-        return _run(document)
+        return run_of(document)
 
     @guarded
     async def with_start(self, organization_id: str, run_id: str) -> RunRecord:
@@ -155,22 +112,14 @@ class RunRepository:
     @guarded
     async def list(self, organization_id: str, query: RunQuery) -> tuple[list[RunRecord], int]:
         """Return a page of runs, and how many there are."""
-        wanted: Document = {"organization_id": organization_id}
-        if query.workflow_id is not None:
-            wanted["workflow_id"] = query.workflow_id
-        if query.status is not None:
-            wanted["status"] = query.status
-        created = {"$gte": query.start, "$lte": query.end}
-        created = {name: value for name, value in created.items() if value is not None}
-        if created:
-            wanted["created_at"] = created
+        wanted = runs_wanted(organization_id, query)
         cursor = (
             self._runs.find(wanted, {"start": 0})
             .sort([("created_at", -1), ("_id", -1)])
             .skip((query.page - 1) * query.size)
             .limit(query.size)
         )
-        found = [_run(document) async for document in cursor]
+        found = [run_of(document) async for document in cursor]
         return found, await self._runs.count_documents(wanted)
 
     @guarded
@@ -199,7 +148,7 @@ class RunRepository:
         found = [document async for document in cursor]
         ids = [document["_id"] for document in found]
         await self._runs.update_many({"_id": {"$in": ids}}, {"$set": {"checked_at": now()}})
-        return [_run(document) for document in found]
+        return [run_of(document) for document in found]
 
     @guarded
     async def fail(self, record: RunRecord, source: str, error: str) -> bool:
@@ -285,12 +234,15 @@ class RunRepository:
         )
 
     @guarded
-    async def turn_of(self, organization_id: str, run_id: str, input_id: str) -> TurnView | None:
+    async def turn_of(self, organization_id: str, run_id: str, input_id: str) -> GivenTurn | None:
         """Return the turn that an input led to, with its events; None if none did."""
         document = await self._turns.find_one(
             {"run_id": ObjectId(run_id), "organization_id": organization_id, "input_ids": input_id}
         )
-        return None if document is None else await self._view(document)
+        if document is None:
+            return None
+        turn = await self._view(document)
+        return GivenTurn(turn, document["pair"]["run_input"])
 
     @guarded
     async def turn(self, organization_id: str, run_id: str, number: int) -> TurnView | None:
@@ -314,6 +266,44 @@ class RunRepository:
         await self._values.load(documents, _PAIR)
         return [document["pair"] for document in documents]
 
+    async def _insert_within(self, document: Document, max_open: int) -> None:
+        """Write a run unless as many are open; those that begin at once go one by one."""
+        place = _one(document["organization_id"], document["workflow_id"])
+        opened = {
+            "organization_id": document["organization_id"],
+            "workflow_id": document["workflow_id"],
+            "is_open": True,
+        }
+
+        async def insert(session: Any) -> None:
+            # Changed, so that of two that begin at once one collides, and counts again.
+            begun = {"$inc": {"runs_begun": 1}}
+            await self._workflows.update_one(place, begun, session=session)
+            count = await self._runs.count_documents(
+                opened, limit=max_open, hint=indexes.RUNS_BY_WORKFLOW, session=session
+            )
+            if count >= max_open:
+                raise RateLimitedError(
+                    "as many runs of this workflow are open as may be",
+                    retry_after=RETRY_AFTER,
+                    max_concurrent_runs=max_open,
+                )
+            await self._runs.insert_one(document, session=session)
+
+        await in_transaction(self._client, insert)
+
+    async def _of_key(self, record: RunRecord) -> Document | None:
+        if not record.is_keyed:
+            return None
+        wanted = {
+            "organization_id": record.organization_id,
+            "workflow_id": record.workflow_id,
+            "input_id": record.input_id,
+            "is_keyed": True,
+        }
+        found: Document | None = await self._runs.find_one(wanted, hint=indexes.RUNS_BY_KEY)
+        return found
+
     async def _view(self, document: Document) -> TurnView:
         await self._values.load([document], _PAIR)
         return TurnView(
@@ -327,7 +317,7 @@ class RunRepository:
     async def _record(self, document: Document) -> RunRecord:
         await self._values.load([document], _START)
         start = InteractiveRunStart.model_validate(document["start"])
-        return _run(document, start)
+        return run_of(document, start)
 
 
 def _event_count(pair: dict[str, JsonValue]) -> int:
@@ -338,28 +328,3 @@ def _event_count(pair: dict[str, JsonValue]) -> int:
 
 def _one(organization_id: str, run_id: str) -> Document:
     return {"_id": ObjectId(run_id), "organization_id": organization_id}
-
-
-def _run(document: Document, start: InteractiveRunStart | None = None) -> RunRecord:
-    return RunRecord(
-        id=str(document["_id"]),
-        organization_id=document["organization_id"],
-        workflow_id=document["workflow_id"],
-        version_number=document["version_number"],
-        version_name=document["version_name"],
-        status=RunStatus(document["status"]),
-        turn_number=document["turn_number"],
-        input_id=document["input_id"],
-        is_keyed=document["is_keyed"],
-        run_by=document["run_by"],
-        created_by=document["created_by"],
-        created_at=document["created_at"],
-        updated_at=document["updated_at"],
-        error=document.get("error"),
-        termination_source=document.get("termination_source"),
-        usage=document.get("usage"),
-        latency=document.get("latency"),
-        ended_by=tuple(document.get("ended_by", ())),
-        events_told=document.get("events_told", 0),
-        start=start,
-    )

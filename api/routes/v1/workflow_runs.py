@@ -72,12 +72,25 @@ async def list_workflow_runs(
     status: StatusWord | None = None,
     start: AnInstant | None = None,
     end: AnInstant | None = None,
+    search: str | None = None,
+    source_workflow_run_id: Annotated[str | None, Query(pattern=OBJECT_ID)] = None,
+    source_turn_index: Annotated[
+        int | None, Query(ge=0, description="Counts beside a source."), AfterValidator(within_reach)
+    ] = None,
     page: PageNumber = 1,
     size: PageSize = 100,
 ) -> Response:
     """Return a page of runs, newest first."""
     query = RunQuery(
-        workflow_id=workflow_id, status=status, start=start, end=end, page=page, size=size
+        workflow_id=workflow_id,
+        status=status,
+        start=start,
+        end=end,
+        search=search,
+        source_run_id=source_workflow_run_id,
+        source_turn_index=source_turn_index,
+        page=page,
+        size=size,
     )
     found, total = await runs.list(caller, query)
     return reply(run_list(found, total, page, size))
