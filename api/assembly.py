@@ -19,6 +19,7 @@ from api.waiting import webhook_submissions_on
 from flows.errors import StoreUnavailableError
 from operations.access import Guests
 from operations.background import Background
+from operations.bundles import Bundles
 from operations.carrying import Carrying
 from operations.credentials import Credentials
 from operations.definitions import Definitions
@@ -43,11 +44,13 @@ from operations.sealing import Sealing
 from operations.service_accounts import ServiceAccounts
 from operations.starting import Starter
 from operations.stream_places import StreamPlaces
+from operations.super_nodes import SuperNodes
 from operations.task_tags import TaskTags
 from operations.triggers import Triggers
 from operations.vault import Vault
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
+from operations.workflow_catalogue import Catalogue
 from operations.workflows import Workflows
 from runtime.gateway import Gateway
 from runtime.metrics import Metrics
@@ -83,6 +86,7 @@ from store.task_reports import TaskReportRepository
 from store.task_statuses import TaskStatusRepository
 from store.task_tags import TaskTagRepository
 from store.worker_groups import WorkerGroupRepository
+from store.workflow_catalogue import WorkflowCatalogue
 from store.workflows import WorkflowRepository
 
 
@@ -185,6 +189,7 @@ def _services(
         sealing=sealing,
     )
     workflows = Workflows(WorkflowRepository(mongo.database), vault)
+    catalogue = WorkflowCatalogue(mongo.database)
     corrections, planning = correcting_on(mongo, definitions, sealing, starter)
     return Services(
         authenticator=Authenticator(
@@ -217,6 +222,9 @@ def _services(
         organizations=Organizations(organizations_stored, starter.promotion),
         profiles=Profiles(people, organizations_stored),
         global_variables=GlobalVariables(variables_stored, vault),
+        bundles=Bundles(workflows),
+        catalogue=Catalogue(catalogue, workflows),
+        super_nodes=SuperNodes(catalogue, workflows),
         workflows=workflows,
         interactive_runs=InteractiveRuns(
             RunnableWorkflows(

@@ -7,6 +7,7 @@ from starlette.datastructures import Headers
 
 from api.services import services_of
 from flows.errors import ForbiddenError
+from operations.bundles import Bundles
 from operations.caller import Caller
 from operations.corrections import Corrections
 from operations.credentials import Credentials
@@ -23,10 +24,12 @@ from operations.planning import Planning
 from operations.profiles import Profiles
 from operations.reviews import Reviews
 from operations.service_accounts import ServiceAccounts
+from operations.super_nodes import SuperNodes
 from operations.task_tags import TaskTags
 from operations.webhook_data import WebhookSubmissions
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
+from operations.workflow_catalogue import Catalogue
 from operations.workflows import Workflows
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
@@ -106,6 +109,18 @@ async def _interactive_runs(request: Request) -> InteractiveRuns:
     return services_of(request).interactive_runs
 
 
+async def _bundles(request: Request) -> Bundles:
+    return services_of(request).bundles
+
+
+async def _catalogue(request: Request) -> Catalogue:
+    return services_of(request).catalogue
+
+
+async def _super_nodes(request: Request) -> SuperNodes:
+    return services_of(request).super_nodes
+
+
 async def _workflows(request: Request) -> Workflows:
     return services_of(request).workflows
 
@@ -156,6 +171,9 @@ PlanningDep = Annotated[Planning, Depends(_planning)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
 GlobalVariablesDep = Annotated[GlobalVariables, Depends(_global_variables)]
 InteractiveRunsDep = Annotated[InteractiveRuns, Depends(_interactive_runs)]
+BundlesDep = Annotated[Bundles, Depends(_bundles)]
+CatalogueDep = Annotated[Catalogue, Depends(_catalogue)]
+SuperNodesDep = Annotated[SuperNodes, Depends(_super_nodes)]
 WorkflowsDep = Annotated[Workflows, Depends(_workflows)]
 WorkerGroupsDep = Annotated[WorkerGroups, Depends(_worker_groups)]
 ReviewsDep = Annotated[Reviews, Depends(_reviews)]

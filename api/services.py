@@ -7,6 +7,7 @@ from starlette.requests import HTTPConnection
 
 from api.auth import Authenticator
 from api.readiness import OutsidePart
+from operations.bundles import Bundles
 from operations.carrying import Carrying
 from operations.corrections import Corrections
 from operations.credentials import Credentials
@@ -25,10 +26,12 @@ from operations.profiles import Profiles
 from operations.reviews import Reviews
 from operations.run_listening import RunListening
 from operations.service_accounts import ServiceAccounts
+from operations.super_nodes import SuperNodes
 from operations.task_tags import TaskTags
 from operations.webhook_data import WebhookSubmissions
 from operations.webhooks import Webhooks
 from operations.worker_groups import WorkerGroups
+from operations.workflow_catalogue import Catalogue
 from operations.workflows import Workflows
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
@@ -48,6 +51,8 @@ class Services:
     """
 
     authenticator: Authenticator
+    bundles: Bundles
+    catalogue: Catalogue
     carrying: Carrying
     corrections: Corrections
     credentials: Credentials
@@ -63,6 +68,7 @@ class Services:
     profiles: Profiles
     reviews: Reviews
     service_accounts: ServiceAccounts
+    super_nodes: SuperNodes
     notifications: Notifications
     run_listening: RunListening
     webhooks: Webhooks

@@ -23,6 +23,16 @@ _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 _Item = TypeVar("_Item")
 
 
+SYSTEM_NAMES = frozenset(
+    {
+        *("now", "date", "time", "year", "month", "day", "hour", "minute", "iso_datetime"),
+        *("day_of_week", "timestamp", "timestamp_ms"),
+        *("rand_int", "rand_str", "rand_float", "rand_uuid", "rand_bool"),
+    }
+)
+"""Dynamic variables that the platform gives every turn."""
+
+
 class Chance(Protocol):
     """Where chance comes from: in a workflow, the one that replays."""
 

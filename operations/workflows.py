@@ -48,6 +48,15 @@ class NewWorkflow:
     graph: GraphDocument
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewVersion:
+    """A version of a workflow that is made as a whole."""
+
+    number: int
+    name: str
+    graph: GraphDocument
+
+
 class Workflows:
     """What callers may do with workflows; keys of models are masked in every graph that is shown.
 
@@ -66,13 +75,27 @@ class Workflows:
     ) -> tuple[WorkflowRecord, WorkflowVersionRecord]:
         """Store a workflow with version 0, which is active."""
         _may_write(caller)
+        first = NewVersion(number=0, name=INITIAL_VERSION, graph=new.graph)
+        return await self.create_whole(caller, new, [first], 0)
+
+    async def create_whole(
+        self, caller: Caller, new: NewWorkflow, versions: Sequence[NewVersion], active: int
+    ) -> tuple[WorkflowRecord, WorkflowVersionRecord]:
+        """Store a workflow with some versions, one of which is active; all of it or nothing."""
+        _may_write(caller)
         workflow_id = new_object_id()
-        await self._check(caller, workflow_id, new.graph)
-        sealed = seal_keys(self._vault, caller.organization_id, workflow_id, new.graph, None)
-        first = _new_version(caller, workflow_id, 0, INITIAL_VERSION, sealed.graph)
-        record = _new_workflow(caller, new, workflow_id)
-        await self._workflows.create(record, [first], sealed.secrets)
-        return record, _shown(first)
+        made: dict[int, WorkflowVersionRecord] = {}
+        secrets: list[StoredSecret] = []
+        for each in versions:
+            await self._check(caller, workflow_id, each.graph)
+            sealed = seal_keys(self._vault, caller.organization_id, workflow_id, each.graph, None)
+            secrets += sealed.secrets
+            made[each.number] = _new_version(
+                caller, workflow_id, each.number, each.name, sealed.graph
+            )
+        record = replace(_new_workflow(caller, new, workflow_id), active_version=active)
+        await self._workflows.create(record, [*made.values()], secrets)
+        return record, _shown(made[active])
 
     async def list(
         self, caller: Caller, *, search: str | None, page: int, size: int

@@ -129,14 +129,14 @@ class WorkflowRepository:
             part = {"$regex": re.escape(search), "$options": "i"}
             wanted["$or"] = [{"name": part}, {"description": part}]
         cursor = self._workflows.find(wanted).sort([("created_at", -1), ("_id", -1)])
-        found = [_workflow(each) async for each in cursor.skip(offset).limit(limit)]
+        found = [workflow_of(each) async for each in cursor.skip(offset).limit(limit)]
         return Page(found, await self._workflows.count_documents(wanted))
 
     @guarded
     async def get(self, organization_id: str, workflow_id: str) -> WorkflowRecord:
         """Return one workflow."""
         found = await self._workflows.find_one(_place(organization_id, workflow_id))
-        return _workflow(_existing(found, workflow_id))
+        return workflow_of(_existing(found, workflow_id))
 
     @guarded
     async def patch(
@@ -152,7 +152,7 @@ class WorkflowRepository:
             {"$set": {**changes, "updated_at": now(), "updated_by": by}},
             return_document=ReturnDocument.AFTER,
         )
-        return _workflow(_existing(found, workflow_id))
+        return workflow_of(_existing(found, workflow_id))
 
     @guarded
     async def delete(self, organization_id: str, workflow_id: str) -> None:
@@ -178,7 +178,7 @@ class WorkflowRepository:
     ) -> WorkflowVersionRecord:
         """Return one version; a workflow that does not exist has none."""
         found = await self._versions.find_one(_numbered(organization_id, workflow_id, number))
-        return _version(_existing_version(found, number))
+        return version_of(_existing_version(found, number))
 
     @guarded
     async def versions(
@@ -187,7 +187,7 @@ class WorkflowRepository:
         """Return every version by its number."""
         wanted = {"organization_id": organization_id, "workflow_id": ObjectId(workflow_id)}
         cursor = self._versions.find(wanted).sort("number", 1)
-        return [_version(each) async for each in cursor]
+        return [version_of(each) async for each in cursor]
 
     @guarded
     async def take_number(self, organization_id: str, workflow_id: str, by: str) -> int:
@@ -250,7 +250,7 @@ class WorkflowRepository:
             )
 
         found = await in_transaction(self._client, switch)
-        return _workflow(_existing(found, workflow_id))
+        return workflow_of(_existing(found, workflow_id))
 
     @guarded
     async def delete_version(self, organization_id: str, workflow_id: str, number: int) -> None:
@@ -280,7 +280,7 @@ class WorkflowRepository:
             {"$set": {**changes, "updated_at": now()}},
             return_document=ReturnDocument.AFTER,
         )
-        return _version(_existing_version(found, number))
+        return version_of(_existing_version(found, number))
 
 
 def _place(organization_id: str, workflow_id: str) -> Document:
@@ -295,7 +295,8 @@ def _numbered(organization_id: str, workflow_id: str, number: int) -> Document:
     }
 
 
-def _workflow(document: Document) -> WorkflowRecord:
+def workflow_of(document: Document) -> WorkflowRecord:
+    """Return a workflow as it was written."""
     return WorkflowRecord(
         id=str(document["_id"]),
         organization_id=document["organization_id"],
@@ -341,7 +342,8 @@ def _version_document(version: WorkflowVersionRecord) -> Document:
     }
 
 
-def _version(document: Document) -> WorkflowVersionRecord:
+def version_of(document: Document) -> WorkflowVersionRecord:
+    """Return a version as it was written."""
     graph = decode(document["graph"])
     return WorkflowVersionRecord(
         id=str(document["_id"]),
