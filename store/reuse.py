@@ -6,7 +6,7 @@ Source: docs/corrections.md, "Running again what is stale".
 from collections.abc import Collection
 from typing import Any
 
-from store import collections
+from store import collections, indexes
 from store.clock import now
 from store.faults import guarded
 from store.models import ExecutionRecord, ExecutionStatus
@@ -36,7 +36,7 @@ class Reuse:
             "organization_id": organization_id,
             "live": True,
         }
-        found: int = await self._rows.count_documents(wanted, limit=most)
+        found: int = await self._rows.count_documents(wanted, limit=most, hint=indexes.ROWS_BY_ITEM)
         return found
 
     @guarded

@@ -122,19 +122,25 @@ class Staleness:
     async def confirm_all(self, execution_id: str, session: Any) -> None:
         """Take the mark from all that an execution shows, and count its edits as taken up."""
         place = {"execution_id": execution_id, "live": True}
-        at = now()
-        for collection, wanted, fields in (
-            (self._rows, {"stale_status": STALE}, {"stale_status": CONSISTENT}),
-            (self._rows, {"edited_status": EDITED}, {"edited_status": REEXECUTED}),
-            (
-                self._outputs,
-                {"is_iteration": True, "stale_status": STALE},
-                {"stale_status": CONSISTENT},
-            ),
-        ):
-            await collection.update_many(
-                place | wanted, {"$set": {**fields, "updated_at": at}}, session=session
-            )
+        consistent, at = {"stale_status": CONSISTENT}, {"updated_at": now()}
+        await self._rows.update_many(
+            place | {"stale_status": STALE},
+            {"$set": consistent | at},
+            session=session,
+            hint=indexes.ROWS_BY_ITEM,
+        )
+        await self._rows.update_many(
+            place | {"edited_status": EDITED},
+            {"$set": {"edited_status": REEXECUTED} | at},
+            session=session,
+            hint=indexes.ROWS_BY_ITEM,
+        )
+        await self._outputs.update_many(
+            place | {"is_iteration": True, "stale_status": STALE},
+            {"$set": consistent | at},
+            session=session,
+            hint=indexes.OUTPUTS_BY_EXECUTION,
+        )
 
     async def confirm_edits(self, call: SettleExecutionCall, *, is_full: bool) -> None:
         """Count results edited before a run that reused them, and that completed, as re-executed.
