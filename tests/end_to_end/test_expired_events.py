@@ -6,6 +6,7 @@ from pathlib import Path
 import httpx
 import pytest
 from bson import Timestamp
+from motor.motor_asyncio import AsyncIOMotorClient
 from temporalio.client import Client
 
 from runtime.embedded import EmbeddedMongo
@@ -38,6 +39,23 @@ async def until_ready(api: Api) -> None:
     await eventually(is_ready, 30, saying="the application has its store again")
 
 
+async def written_elsewhere(folder: Path) -> Timestamp:
+    """Write something that no reader sees, and return a moment between two entries of the oplog."""
+    server = EmbeddedMongo(folder, free_port(), cache_mb=256)
+    await server.start()
+    client: AsyncIOMotorClient = AsyncIOMotorClient(server.uri)
+    try:
+        first, _ = [
+            await client["elsewhere"].command("insert", "notes", documents=[{"n": number}])
+            for number in range(2)
+        ]
+    finally:
+        client.close()
+        await server.stop()
+    found: Timestamp = first["operationTime"]
+    return found
+
+
 async def test_whoever_was_away_too_long_is_told_and_may_begin_anew(
     tmp_path: Path, temporal_address: str, temporal_client: Client, own_mongo: EmbeddedMongo
 ) -> None:
@@ -46,36 +64,30 @@ async def test_whoever_was_away_too_long_is_told_and_may_begin_anew(
         platform = await api.organization()
         flow_id = str((await platform.flow(a_flow(task("a"))))["id"])
         headers = {"X-API-Key": platform.client.headers["X-API-Key"]}
-        events = f"/api/flows/{flow_id}/events"
-        async with sent(url, events, headers) as follower:
+        events, path = f"/api/flows/{flow_id}/events", f"/ws/flows/{flow_id}"
+        async with sent(url, events, headers) as staying:
             await platform.started(flow_id)
-            early = await follower.until("task_output.created")
-            missed = await platform.started(flow_id)
-            late = await follower.until("task_output.created", flow_execution_id=missed.id)
-        seconds, increment, _ = map(int, early["id"].split("."))
-        await own_mongo.stop()
-        assert await forget_up_to(tmp_path, Timestamp(seconds, increment)) > 0
-        await own_mongo.start()
-        await until_ready(api)
+            early = await staying.until("task_output.created")
+            await own_mongo.stop()
+            assert await forget_up_to(tmp_path, await written_elsewhere(tmp_path)) > 0
+            await own_mongo.start()
+            await until_ready(api)
+            left_behind = await staying.end()
 
         async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
             refused = await client.get(events, headers={**headers, "Last-Event-ID": early["id"]})
-        path = f"/ws/flows/{flow_id}"
         async with socket(url, f"{path}?last_event_id={early['id']}", headers) as cut_off:
             ended = await cut_off.end()
-        async with (
-            socket(url, path, headers) as anew,
-            sent(url, events, {**headers, "Last-Event-ID": late["id"]}) as going_on,
-        ):
+        async with socket(url, path, headers) as anew:
             after = await platform.started(flow_id)
-            for each in (anew, going_on):
-                created = await each.next()
-                assert (created["type"], created["flow_execution_id"]) == (
-                    "flow_execution.created",
-                    after.id,
-                )
+            created = await anew.next()
+            going_on_from = {**headers, "Last-Event-ID": created["id"]}
+            async with sent(url, events, going_on_from) as going_on:
+                assert await going_on.next() == await anew.next()
 
     assert refused.status_code == httpx.codes.CONFLICT
     assert refused.json()["error"]["code"] == "conflict"
     assert (ended.code, ended.reason) == (4409, refused.json()["error"]["message"])
+    assert left_behind.code == ended.code
     assert cut_off.messages == []
+    assert created["flow_execution_id"] == after.id
