@@ -5,6 +5,7 @@ import os
 import re
 import sys
 from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -13,6 +14,7 @@ from examples.claims_desk.desk import SCRIPT, Conversation, dialog
 from examples.claims_desk.register import Call, register
 from tests.fixtures.api import Api
 from tests.support.command import REPOSITORY, Ended
+from tests.support.models import KEY, called, completion, model_server
 from tests.support.platform import Platform
 from tests.support.served import served
 
@@ -112,6 +114,51 @@ async def test_the_desk_ends_where_the_policy_or_the_register_does(
     assert lapsed == ["The policy of Ines Moor ended on 31 March 2024, so no claim can be opened."]
     assert [(call.method, call.path) for call in calls] == [("GET", "/policies/204410")]
     assert away == ["Our register does not answer. Please call again later."]
+
+
+def listening(body: dict[str, Any]) -> bytes:
+    """Answer as a model might that reads nothing but what it is told."""
+    heard = [each["content"] for each in body["messages"] if each["role"] == "user"][-1]
+    by_purpose: dict[str, str] = {
+        each["function"]["description"]: each["function"]["name"] for each in body["tools"]
+    }
+
+    def function(words: str) -> str:
+        return next(name for purpose, name in by_purpose.items() if words in purpose)
+
+    if "policy number" in body["messages"][0]["content"]:
+        number = re.search(r"\b\d{6}\b", heard)
+        if number is None:
+            return completion("What is the number on your policy?")
+        return called((function("policy number"), {"policy_number": number[0]}))
+    if "please do" in heard:
+        return called((function("wants a claim"), {}))
+    return completion("Shall I open a claim, then?")
+
+
+async def test_with_a_model_the_caller_speaks_freely(reaching: dict[str, str]) -> None:
+    said = ("There was a fire!", "It is 104212, I think.", "What does that mean?", "Oh, please do.")
+    async with model_server(listening) as model:
+        variables = {
+            "CLAIMS_DESK_MODEL_URL": f"{model.web.url}/v1",
+            "CLAIMS_DESK_MODEL_NAME": "small",
+            "CLAIMS_DESK_MODEL_KEY": KEY,
+        }
+        ended = await run(
+            "--talk", "--model", variables=reaching | variables, typed="\n".join((*said, ""))
+        )
+
+    assert ended.status == 0, ended.out + ended.err
+    texts = (
+        *(GREETING, "What is the number on your policy?", CONFIRM, "Shall I open a claim, then?"),
+        OPENED,
+    )
+    places = [ended.out.find(text) for text in texts]
+    assert -1 not in places, ended.out
+    assert places == sorted(places)
+    assert [body["model"] for body in model.asked] == ["small"] * 4
+    assert "Harbour Mutual" in model.asked[0]["messages"][0]["content"]
+    assert "Ada Quill" in model.asked[-1]["messages"][0]["content"]
 
 
 async def test_one_who_does_not_say_where_the_model_is_is_told_so(
