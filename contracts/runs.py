@@ -142,6 +142,7 @@ class RecordTurnCall(Message):
     """Write a turn, and where the run stands after it. Repeatable.
 
     Attributes:
+        turn: Without its events, which the pair has: twice they would not fit into a history.
         input_ids: What led to the turn; empty for an end that no turn brought.
         pair: What the run's record keeps of the turn; None for an end that no turn brought.
         first_event: How many events the run's earlier turns told.

@@ -12,6 +12,7 @@ from typing import Any
 
 from bson import ObjectId
 from pydantic import JsonValue
+from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError
 
 from contracts.runs import InteractiveRunStart, RecordTurnCall, TurnView
@@ -56,6 +57,7 @@ class RunRepository:
         self._workflows: Any = database[collections.WORKFLOWS]
         self._runs: Any = database[collections.INTERACTIVE_RUNS]
         self._turns: Any = database[collections.INTERACTIVE_TURNS]
+        self._turns_soon: Any = self._turns.with_options(write_concern=WriteConcern(w=1, j=False))
         self._shown: Any = database[collections.RUN_EVENTS]
         self._speech: Any = database[collections.RUN_SPEECH]
         self._values = Values(database)
@@ -192,7 +194,11 @@ class RunRepository:
 
     @guarded
     async def record_turn(self, call: RecordTurnCall) -> None:
-        """Write a turn, then where the run stands. Repeatable; a run that has ended stays so."""
+        """Write a turn, then where the run stands. Repeatable; a run that has ended stays so.
+
+        The turn's write is not waited for in the journal: the run's, which is, comes after it in
+        the log, and is not kept without it.
+        """
         turn = call.turn
         changes: Document = {
             "status": turn.status.value,
@@ -221,7 +227,7 @@ class RunRepository:
                 "event_count": event_count,
             }
             place = {"run_id": document["run_id"], "turn_number": turn.turn_number}
-            await self._turns.update_one(place, {"$set": document}, upsert=True)
+            await self._turns_soon.update_one(place, {"$set": document}, upsert=True)
         if turn.status.is_terminal:
             changes["ended_by"] = call.input_ids
         await self._runs.update_one(

@@ -216,7 +216,7 @@ class InteractiveRunWorkflow:
             RecordTurnCall(
                 organization_id=self._start.organization_id,
                 run_id=self._start.run_id,
-                turn=view,
+                turn=view.model_copy(update={"events": None}),
                 input_ids=ids,
                 pair=pair,
                 termination_source=state.termination_source,
