@@ -1,5 +1,7 @@
 """The baseline H: what a careful engineer writes by hand, three ordinary no-op activities in a row.
 
+And of turns: an update whose handler waits for one local activity.
+
 Run as a module it is a worker process of its own, sandboxed, with default options.
 """
 
@@ -13,6 +15,8 @@ from temporalio.worker import Worker
 
 TASK_QUEUE = "bench-baseline"
 WORKFLOW = "HandWritten"
+BARE_TURNS = "BareTurns"
+TAKE_TURN = "take_turn"
 
 
 @activity.defn
@@ -35,11 +39,31 @@ class HandWrittenWorkflow:
         return value
 
 
+@workflow.defn(name=BARE_TURNS)
+class BareTurnsWorkflow:
+    """Answers updates for as long as it lives."""
+
+    @workflow.run
+    async def run(self) -> None:
+        """Wait for the end of the benchmark."""
+        await workflow.wait_condition(lambda: False)
+
+    @workflow.update(name=TAKE_TURN)
+    async def take_turn(self, value: dict[str, str]) -> dict[str, str]:
+        """Pass a value through one local activity."""
+        return await workflow.execute_local_activity(
+            no_op, value, start_to_close_timeout=timedelta(minutes=5)
+        )
+
+
 async def main() -> None:
     """Serve the baseline until killed."""
     client = await Client.connect(os.environ["PERDURE_TEMPORAL_ADDRESS"])
     worker = Worker(
-        client, task_queue=TASK_QUEUE, workflows=[HandWrittenWorkflow], activities=[no_op]
+        client,
+        task_queue=TASK_QUEUE,
+        workflows=[HandWrittenWorkflow, BareTurnsWorkflow],
+        activities=[no_op],
     )
     await worker.run()
 
