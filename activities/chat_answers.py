@@ -12,6 +12,9 @@ from pydantic import BaseModel, Field, JsonValue, ValidationError, field_validat
 
 from flows.errors import TaskFailedError
 
+MAX_ANSWER_CHARS = 256 * 1024
+"""Of text and of arguments: what a run remembers it carries from history to history."""
+
 
 @dataclass(frozen=True, slots=True)
 class Called:
@@ -177,6 +180,12 @@ def _completion(
     if message.refusal or finish_reason == "content_filter":
         said = " ".join((message.refusal or "content filter").split())[:300]
         raise TaskFailedError(f"{model} refused: {said}", type="ModelRefused")
+    size = len(message.text) + sum(len(call.arguments) for call in calls)
+    if size > MAX_ANSWER_CHARS:
+        raise TaskFailedError(
+            f"{model} answered with more than {MAX_ANSWER_CHARS} characters",
+            type="ResponseTooLarge",
+        )
     usage = answer.usage or _Usage()
     known = [usage.prompt_tokens, usage.completion_tokens]
     total = sum(each or 0 for each in known) if any(each is not None for each in known) else None

@@ -75,9 +75,9 @@ class RunModelActivities:
                 where, asked, effect_key=call.effect_key, on_text=say
             )
         took = (clock.time() - begun) * 1000
-        reply = checked(asked, completion)
         usage = _usage(asked, completion, where.model, took)
-        return redacted(reply, redactor).model_copy(update={"usage": usage})
+        reply = checked(asked, completion).model_copy(update={"usage": usage})
+        return redacted(reply, redactor)
 
     @asynccontextmanager
     async def _heard(self, call: RunModelCall, redactor: Redactor) -> AsyncIterator[Say]:
@@ -156,6 +156,8 @@ def redacted(reply: ModelReply, redactor: Redactor) -> ModelReply:
     calls = tuple(
         call.model_copy(
             update={
+                "id": redactor.text(call.id),
+                "name": redactor.text(call.name),
                 "written": redactor.text(call.written),
                 "arguments": redactor.value(call.arguments),
                 "fault": None if call.fault is None else redactor.message(call.fault),
@@ -169,6 +171,9 @@ def redacted(reply: ModelReply, redactor: Redactor) -> ModelReply:
             "calls": calls,
             "value": redactor.value(reply.value),
             "fault": None if reply.fault is None else redactor.message(reply.fault),
+            "usage": LlmUsageInfo.model_validate(
+                redactor.value(reply.usage.model_dump(mode="json"))
+            ),
         }
     )
 

@@ -144,6 +144,7 @@ async def test_a_key_of_openais_goes_to_openai(asking: Asking) -> None:
         (lambda body: response("<html>"), "InvalidAnswer", True, False),
         (lambda body: response('{"choices": []}'), "InvalidAnswer", True, False),
         (lambda body: completion(None, refusal="never"), "ModelRefused", False, False),
+        (lambda body: completion("x" * 300_000), "ResponseTooLarge", False, False),
         (lambda body: None, "Timeout", True, False),
         (lambda body: None, "Timeout", True, True),
         (lambda body: streamed("Hel", ends=False), "ConnectionFailed", True, True),
@@ -151,7 +152,16 @@ async def test_a_key_of_openais_goes_to_openai(asking: Asking) -> None:
         (lambda body: completion("whole after all"), "ConnectionFailed", True, True),
     ],
     ids=[
-        *("401", "400 to a stream", "429", "500 to a stream", "page", "nothing", "refusal"),
+        *(
+            "401",
+            "400 to a stream",
+            "429",
+            "500 to a stream",
+            "page",
+            "nothing",
+            "refusal",
+            "large",
+        ),
         *("silence", "silent stream", "broken off", "refusal in pieces", "no stream"),
     ],
 )

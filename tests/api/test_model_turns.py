@@ -313,7 +313,7 @@ async def test_a_key_is_masked_kept_and_found_nowhere(
     def echo(body: dict[str, Any]) -> bytes:
         if body.get("stream"):
             return streamed("you sent ", SECRET[:7], SECRET[7:], " to me")
-        return completion(f"you sent {SECRET} to me")
+        return completion(f"you sent {SECRET} to me", id=SECRET, model=f"m {SECRET}")
 
     async with model_server(echo) as server:
         plain = asks("desk", llms_config=a_model(server))
