@@ -37,7 +37,8 @@ if env -u POSTGRES_PASSWORD $compose --env-file /dev/null -f docker-compose.yml 
 fi
 
 say "building the wheel and running a flow with nothing else installed"
-cp -R activities api cli composition contracts flows operations runtime store workflows worker.py pyproject.toml README.md LICENSE "$work"
+# What the image is built from, and nothing else.
+sed -n 's/^!//p' .dockerignore | while read -r name; do cp -R "$name" "$work"; done
 "$venv/bin/python" -m pip wheel -qq --disable-pip-version-check --no-deps --wheel-dir "$work/wheels" "$work"
 "$venv/bin/python" -m venv "$work/empty"
 PYTHONWARNINGS=ignore "$work/empty/bin/python" -m pip install -qq --disable-pip-version-check "$work"/wheels/perdure-*.whl

@@ -1,6 +1,7 @@
 """What the production files promise; ``make compose-check`` looks at the rest."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,22 @@ def test_our_processes_are_given_settings_that_exist(name: str) -> None:
     given = {key for key in SERVICES[name]["environment"] if key.startswith("PERDURE_")}
 
     assert given <= known
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_the_example_names_reaches_our_processes(name: str) -> None:
+    named = re.findall(r"^#? ?(PERDURE_\w+)=", (ROOT / ".env.example").read_text(), re.MULTILINE)
+
+    assert "PERDURE_LLM_BASE_URL" in named
+    assert set(named) <= set(SERVICES[name]["environment"])
+
+
+def test_the_image_is_built_from_every_package() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    packages = {pattern.rstrip("*") for pattern in settings["packages"]["find"]["include"]}
+    let_in = re.findall(r"^!(\w+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+
+    assert set(let_in) == packages | {"LICENSE"}
 
 
 def test_stores_cannot_be_reached_from_outside() -> None:
