@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import JsonValue
 
+from operations.reuse import MAX_RESULTS
 from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.corrected import Corrected, a_flow, answered, calls, echo, echoed
@@ -141,3 +142,33 @@ async def test_another_version_is_run_although_it_changes_nothing(
     assert (ended["status"], ended["flow_version"]) == ("completed", 2)
     assert await generation_of(working_api, pair.execution) == 2
     assert calls(web) == {}
+
+
+async def test_it_needs_no_slot(working: Platform, pair: Corrected) -> None:
+    limit = await working.client.put(
+        "/api/organizations/settings", json={"max_concurrent_executions": 1}
+    )
+    assert limit.status_code == 200, limit.text
+    pausing = await working.flow(a_flow_with_edges(task("pause", "wait", {"seconds": 3_600})))
+    other = await working.started(pausing["id"])
+    await other.until("running", "in_progress")
+
+    assert await status_at_once(pair) == "completed"
+
+    await working.client.post(f"{other.path}/cancel")
+    await other.until("cancelled")
+
+
+async def test_what_shows_very_many_results_is_run(working: Platform, working_api: Api) -> None:
+    each = task(
+        "each",
+        parameters={"template": {"was": "{{start.n}}"}},
+        reference_modes={"template": "single"},
+    )
+    numbers: list[JsonValue] = list(range(MAX_RESULTS))
+    definition = a_flow_with_edges(an_input("start", {"id": "n", "data_type": "list"}), each)
+    found = Corrected(await working.completed(definition, {"n": numbers}))
+
+    assert (await found.again(only_stale=True))["status"] == "completed"
+
+    assert await generation_of(working_api, found.execution) == 2
