@@ -62,6 +62,7 @@ class Client:
             on_wait: Told why a call is about to be repeated.
         """
         self.url = url.rstrip("/")
+        self.api_key = api_key
         self.patience_seconds = patience_seconds
         self.on_wait = on_wait
         self._http = httpx.Client(
@@ -110,6 +111,14 @@ class Client:
     def put(self, path: str, body: JsonObject) -> JsonValue:
         """Replace something."""
         return self._call("PUT", path, body=body)
+
+    def patch(self, path: str, body: JsonObject) -> JsonValue:
+        """Change something."""
+        return self._call("PATCH", path, body=body)
+
+    def delete(self, path: str) -> None:
+        """Remove something."""
+        self._call("DELETE", path)
 
     def _call(
         self,
@@ -185,11 +194,22 @@ def refusal(response: httpx.Response) -> ClientError:
         code = str(error["code"]) if error.get("code") else None
         details = error.get("details")
         faults = [_fault(detail) for detail in details] if isinstance(details, list) else []
-    if status == 500 and isinstance(body, dict):
+    elif isinstance(body, dict):
+        message, faults = _plain_refusal(body, message)
+    if status == 500 and isinstance(body, dict) and "request_id" in body:
         message = f"{message} (request {body.get('request_id')})"
     if status == 401:
         message = f"the API refused the key in PERDURE_API_KEY: {message}"
     return ClientError(message, faults=faults, code=code, status=status)
+
+
+def _plain_refusal(body: JsonObject, message: str) -> tuple[str, list[str]]:
+    """Return what the API says where it has no envelope, below ``/v1``."""
+    detail = body.get("detail")
+    if isinstance(detail, list):
+        return "what was sent does not fit", [_fault(each) for each in detail]
+    parts = [str(body[name]) for name in ("detail", "message", "error") if body.get(name)]
+    return ": ".join(parts) or message, []
 
 
 def _fault(detail: JsonValue) -> str:

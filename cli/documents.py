@@ -26,6 +26,15 @@ def read_definition(path: Path) -> JsonObject:
     return _read_object(path, _MEDIA.get(path.suffix.lower(), "yaml"), "a definition")
 
 
+def read_graph(path: Path) -> JsonObject:
+    """Return the graph of an interactive workflow in a YAML or JSON file.
+
+    Raises:
+        ClientError: The file cannot be read, or is no object.
+    """
+    return _read_object(path, _MEDIA.get(path.suffix.lower(), "yaml"), "a graph")
+
+
 def definition_name(definition: JsonObject, path: Path) -> str:
     """Return the flow's display name: what the definition says, else the file's name."""
     configs = definition.get("flow_configs")

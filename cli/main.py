@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, backup, bootstrap, definitions, files, run, token, up
+from cli import admin, backup, bootstrap, chat, definitions, files, run, token, up, workflows
 from flows.errors import EngineError
 
 app = typer.Typer(
@@ -18,6 +18,7 @@ app = typer.Typer(
 )
 app.command("up")(up.up)
 app.command("run")(run.run)
+app.command("chat")(chat.chat)
 app.command("apply")(definitions.apply)
 app.command("export")(definitions.export)
 app.command("diff")(definitions.diff)
@@ -25,6 +26,7 @@ app.command("backup")(backup.backup)
 app.command("restore")(backup.restore)
 app.command("bootstrap")(bootstrap.bootstrap)
 app.command("token")(token.token)
+app.add_typer(workflows.app)
 app.add_typer(admin.app)
 app.add_typer(files.app)
 

@@ -5,7 +5,12 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+
+from typer.testing import CliRunner
+
+from cli.main import app
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 LONGEST_SECONDS = 55.0
@@ -23,9 +28,9 @@ class Ended:
 
 
 async def perdure_process(
-    *arguments: str, variables: Mapping[str, str] | None = None
+    *arguments: str, variables: Mapping[str, str] | None = None, stdin: bool = False
 ) -> asyncio.subprocess.Process:
-    """Start the command; its output is piped.
+    """Start the command; its output is piped, and its input, if wanted.
 
     Args:
         variables: PERDURE_* variables that it sees; none of this process's own.
@@ -36,6 +41,7 @@ async def perdure_process(
         *arguments,
         cwd=REPOSITORY,
         env={**clean, **(variables or {})},
+        stdin=asyncio.subprocess.PIPE if stdin else None,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
@@ -49,3 +55,20 @@ async def perdure(*arguments: str, variables: Mapping[str, str] | None = None) -
         out, err = await process.communicate()
     assert process.returncode is not None
     return Ended(process.returncode, out.decode(), err.decode())
+
+
+async def perdure_here(
+    *arguments: str, variables: Mapping[str, str] | None = None, said: str = ""
+) -> Ended:
+    """Run the command to its end in a thread of this process, which starts at once.
+
+    Args:
+        said: What it reads from its standard input.
+    """
+    runner = CliRunner()
+    invoke = partial(runner.invoke, app, list(arguments), input=said, env=dict(variables or {}))
+    async with asyncio.timeout(LONGEST_SECONDS):
+        result = await asyncio.to_thread(invoke)
+    if result.exception is not None and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return Ended(result.exit_code, result.stdout, result.stderr)

@@ -12,9 +12,13 @@ from tests.support.eventually import eventually
 
 
 @asynccontextmanager
-async def served(app: FastAPI) -> AsyncIterator[str]:
-    """Serve an application that has started already; yields its URL."""
-    port = free_port()
+async def served(app: FastAPI, port: int | None = None) -> AsyncIterator[str]:
+    """Serve an application that has started already; yields its URL.
+
+    Args:
+        port: Where it was served before; a free one unless given.
+    """
+    port = port or free_port()
     config = uvicorn.Config(app, host=LOOPBACK, port=port, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     # Signals stay with the test process.
