@@ -3,16 +3,18 @@
 Source: docs/workflows-api.md, "Super nodes".
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool
 from typing_extensions import TypedDict
 
+from flows.errors import InvalidGraphError
 from operations.super_nodes import Embedding, Interface, Published
 
 MAX_FIELDS = 200
+CATEGORY = "Invalid super node interface"
 
 ValueType = Literal["string", "integer", "number", "boolean", "object", "array", "enum", "any"]
 TargetType = Literal[
@@ -62,14 +64,6 @@ class SuperNodeInterface(BaseModel):
         default_factory=list
     )
 
-    @model_validator(mode="after")
-    def _names_are_used_once(self) -> "SuperNodeInterface":
-        names = [field.name for field in self.input_fields]
-        twice = next((name for name in names if names.count(name) > 1), None)
-        if twice is not None:
-            raise PydanticCustomError("repeated", "'{name}' is used twice", {"name": twice})
-        return self
-
 
 class SuperNodeInterfaceRequest(BaseModel):
     """The interface that a workflow offers from now on."""
@@ -77,7 +71,15 @@ class SuperNodeInterfaceRequest(BaseModel):
     interface: SuperNodeInterface
 
     def sent(self) -> Interface:
-        """Return it as it was sent."""
+        """Return it as it was sent.
+
+        Raises:
+            InvalidGraphError: Two inputs have one name.
+        """
+        names = Counter(field.name for field in self.interface.input_fields)
+        twice = next((name for name, count in names.items() if count > 1), None)
+        if twice is not None:
+            raise InvalidGraphError(CATEGORY, f"the input '{twice}' is named twice")
         found: Interface = self.interface.model_dump(mode="json", exclude_unset=True)
         return {"input_fields": [], **found}
 
