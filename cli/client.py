@@ -208,8 +208,11 @@ def _plain_refusal(body: JsonObject, message: str) -> tuple[str, list[str]]:
     detail = body.get("detail")
     if isinstance(detail, list):
         return "what was sent does not fit", [_fault(each) for each in detail]
-    parts = [str(body[name]) for name in ("detail", "message", "error") if body.get(name)]
-    return ": ".join(parts) or message, []
+    said = detail or body.get("message")
+    if not isinstance(said, str):
+        return message, []
+    rule = body.get("error")
+    return f"{said}: {rule}" if isinstance(rule, str) else said, []
 
 
 def _fault(detail: JsonValue) -> str:
