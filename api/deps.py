@@ -1,12 +1,14 @@
 """What routes ask for, as annotated aliases; all of it is filled when the process starts."""
 
+import re
+from dataclasses import replace
 from typing import Annotated
 
 from fastapi import Depends, Request
 from starlette.datastructures import Headers
 
 from api.services import services_of
-from flows.errors import ForbiddenError
+from flows.errors import ForbiddenError, InvalidError
 from operations.bundles import Bundles
 from operations.caller import Caller
 from operations.corrections import Corrections
@@ -34,6 +36,8 @@ from operations.workflows import Workflows
 from store.task_executions import TaskExecutionRepository
 from store.task_outputs import TaskOutputRepository
 
+_USER_ID = re.compile(r"[A-Za-z0-9_.@+-]{1,128}")
+
 
 async def _caller(request: Request) -> Caller:
     caller: Caller = request.state.caller
@@ -44,7 +48,21 @@ async def _team_caller(request: Request) -> Caller:
     """Return the caller, unless they say that they act for another team than their own."""
     caller: Caller = request.state.caller
     ensure_own_team(caller, request.headers)
-    return caller
+    return acting(caller, request.headers)
+
+
+def acting(caller: Caller, headers: Headers) -> Caller:
+    """Return the caller as whom they act for; what may be done stays what the key allows.
+
+    Raises:
+        InvalidError: That is no id of a user.
+    """
+    user_id = headers.get("uuid")
+    if not user_id or caller.kind != "service_account":
+        return caller
+    if not _USER_ID.fullmatch(user_id):
+        raise InvalidError("the header uuid is no id of a user")
+    return replace(caller, user_id=user_id)
 
 
 def ensure_own_team(caller: Caller, headers: Headers) -> None:

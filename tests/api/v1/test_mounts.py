@@ -68,6 +68,26 @@ async def test_acting_for_another_team_is_refused(platform: Platform) -> None:
     assert (answer.status_code, answer.json()) == (403, {"detail": "the team is not the caller's"})
 
 
+async def test_the_holder_of_a_key_says_whom_it_acts_for(api: Api, platform: Platform) -> None:
+    person = await api.person(platform.organization_id)
+    somebody, body = {"uuid": "64b000000000000000000002"}, {"name": "Desk"}
+
+    made = await platform.client.post("/v1/workflows", json=body, headers=somebody)
+    theirs = await person.client.post("/v1/workflows", json=body, headers=somebody)
+    plain = await platform.client.post("/v1/workflows", json=body)
+    refused = await platform.client.get("/v1/workflows", headers={"uuid": "a b"})
+    path = f"/v1/workflows/{plain.json()['workflow']['_id']}"
+    changed = await platform.client.patch(path, json={"name": "x"}, headers=somebody)
+
+    assert made.json()["workflow"]["created_by"] == somebody["uuid"]
+    assert theirs.json()["workflow"]["created_by"] != somebody["uuid"]
+    assert plain.json()["workflow"]["created_by"] != somebody["uuid"]
+    workflow = changed.json()["workflow"]
+    assert workflow["created_by"] == plain.json()["workflow"]["created_by"]
+    assert workflow["updated_by"] == somebody["uuid"]
+    assert refused.status_code == 400
+
+
 @pytest.mark.parametrize(
     ("method", "path", "status"),
     [
