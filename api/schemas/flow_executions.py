@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import BaseModel, Field, JsonValue
 from typing_extensions import TypedDict
 
-from api.schemas.parameters import AFlowId, AUuid
+from api.schemas.parameters import AFlowId, AUuid, CountedFromOne
 from store.models import ExecutionRecord, ExecutionStatus
 
 
@@ -39,7 +39,7 @@ class FlowExecutionResponse(TypedDict):
     updated_at: datetime
     modified_by: str
     flow_id: AUuid
-    flow_version: int
+    flow_version: CountedFromOne
     status: ExecutionStatus
     input: dict[str, JsonValue]
     organization_id: AUuid
@@ -52,7 +52,7 @@ class FlowExecutionResponse(TypedDict):
 class FlowExecutionResponseWithRunNumber(FlowExecutionResponse):
     """A flow execution; ``run_number`` is null unless asked for."""
 
-    run_number: int | None
+    run_number: CountedFromOne | None
 
 
 def execution_view(record: ExecutionRecord) -> FlowExecutionResponse:

@@ -6,7 +6,7 @@ from datetime import datetime
 from pydantic import JsonValue
 from typing_extensions import TypedDict
 
-from api.schemas.parameters import AUuid
+from api.schemas.parameters import AUuid, CountedFromOne
 from flows.errors import Fault
 from operations.flows import DefinitionReport, FlowView
 from store.models import FlowRecord, Page
@@ -30,7 +30,7 @@ class FlowResponse(TypedDict):
     modified_by: str
     display_name: str
     description: str | None
-    version: int
+    version: CountedFromOne
     status: str
     is_latest: bool
     organization_id: AUuid

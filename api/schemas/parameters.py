@@ -65,6 +65,9 @@ def within_reach(value: int) -> int:
     return min(value, _LARGEST)
 
 
+CountedFromOne = Annotated[int, Field(ge=1)]
+"""A version or a run number."""
+
 AUuid = Annotated[str, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
 AFlowId = Annotated[FlowId, BeforeValidator(canonical_uuid), _SHOWN_AS_UUID]
 APublicFlowId = Annotated[FlowId, BeforeValidator(public_uuid), _SHOWN_AS_UUID]

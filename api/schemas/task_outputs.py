@@ -5,7 +5,7 @@ from datetime import datetime
 from pydantic import JsonValue
 from typing_extensions import TypedDict
 
-from api.schemas.parameters import AUuid
+from api.schemas.parameters import AUuid, CountedFromOne
 from api.schemas.statuses import StaleStatus, TaskOutputEditedStatus, status_word
 from store.models import ProcessingStatus, TaskOutputRecord
 
@@ -27,7 +27,7 @@ class TaskOutputAPI(TypedDict):
     created_at: datetime
     updated_at: datetime
     modified_by: str
-    flow_version: int | None
+    flow_version: CountedFromOne | None
     organization_id: AUuid
 
 
@@ -46,7 +46,7 @@ class TaskSummaryResponse(TypedDict):
     edited_status: TaskOutputEditedStatus
     stale_status: StaleStatus
     tags: list[str] | None
-    flow_version: int | None
+    flow_version: CountedFromOne | None
 
 
 def task_output_view(record: TaskOutputRecord) -> TaskOutputAPI:
