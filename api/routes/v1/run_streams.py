@@ -4,7 +4,8 @@ from contextlib import AsyncExitStack
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response, WebSocket, status
-from pydantic import AfterValidator
+from pydantic import AfterValidator, Field
+from pydantic.json_schema import SkipJsonSchema
 
 from api.deps import TeamCallerDep, ensure_own_team
 from api.query_token import PARAMETER
@@ -28,13 +29,13 @@ _STREAM = {
 _NOTHING_LEFT = {"description": "The run has ended, and all its events were received."}
 
 Received = Annotated[
-    int | None,
-    Header(alias="Last-Event-ID", ge=0, description="How many events were received."),
+    Annotated[int, Field(ge=0)] | SkipJsonSchema[None],
+    Header(alias="Last-Event-ID", description="How many events were received."),
     AfterValidator(lambda value: None if value is None else within_reach(value)),
 ]
 ReceivedInQuery = Annotated[
-    int | None,
-    Query(alias="last_event_id", ge=0, description="The same, where headers cannot be chosen."),
+    Annotated[int, Field(ge=0)] | SkipJsonSchema[None],
+    Query(alias="last_event_id", description="The same, where headers cannot be chosen."),
     AfterValidator(lambda value: None if value is None else within_reach(value)),
 ]
 Deltas = Annotated[
