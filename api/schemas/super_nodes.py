@@ -7,9 +7,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StrictBool
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StrictBool
 from typing_extensions import TypedDict
 
+from api.schemas.workflows import Number, a_number
 from flows.errors import InvalidGraphError
 from operations.super_nodes import Embedding, Interface, Published
 
@@ -24,6 +25,7 @@ TargetType = Literal[
     "dynamic_variable",
     "runtime_variable",
 ]
+Measure = Annotated[float, BeforeValidator(a_number)]
 _JSON_TYPES = ("string", "integer", "number", "boolean", "object", "array")
 
 
@@ -48,10 +50,10 @@ class InputField(BaseModel):
     default_value: JsonValue = None
     value_type: ValueType | None = None
     enum_values: list[JsonValue] | None = None
-    min_value: float | None = None
-    max_value: float | None = None
-    min_length: Annotated[int, Field(ge=0)] | None = None
-    max_length: Annotated[int, Field(ge=0)] | None = None
+    min_value: Measure | None = None
+    max_value: Measure | None = None
+    min_length: Number | None = None
+    max_length: Number | None = None
     mappings: list[InputMapping] | None = None
 
 
