@@ -2,6 +2,7 @@
 
 import asyncio
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from contracts.names import flow_workflow_id
@@ -20,6 +21,11 @@ from tests.support.submissions import (
     shown_waiting,
     submit,
     waiting_execution,
+)
+
+BEFORE_A_TASK_ENDS = (
+    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
+    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
 )
 
 
@@ -159,8 +165,16 @@ async def test_a_wait_that_was_terminated_from_outside_is_settled(
     working: Platform, working_api: Api, temporal_client: Client
 ) -> None:
     execution = await waiting_execution(working, asking())
+    handle = temporal_client.get_workflow_handle(flow_workflow_id(execution.id, 1))
 
-    await temporal_client.get_workflow_handle(flow_workflow_id(execution.id, 1)).terminate()
+    async def is_told() -> bool:
+        """Whether the history knows of the wait: what it never heard of has not been."""
+        last = (await handle.fetch_history()).events[-1]
+        return last.event_type not in BEFORE_A_TASK_ENDS
+
+    await eventually(is_told, saying="the workflow task that begins the wait has ended")
+
+    await handle.terminate()
     await execution.until("failed")
 
     (row,) = await execution.task_executions(task_name="ask")
