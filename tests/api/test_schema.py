@@ -43,7 +43,7 @@ def budget() -> tuple[str, ...]:
     seconds = os.environ.get("PERDURE_FUZZ_SECONDS")
     if seconds is not None:
         return ("--max-time", seconds, "--max-examples", "100000")
-    return ("--seed", SEED, "--max-examples", "8")
+    return ("--seed", SEED, "--max-examples", "4")
 
 
 @pytest.mark.timeout(func_only=True, timeout=600)

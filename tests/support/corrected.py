@@ -143,5 +143,5 @@ class Corrected:
             if output["flow_execution_id"] == self.execution.id
             and output["stale_status"] == "stale"
         }
-        assert said == found
+        assert said == found, (said, found)
         return found

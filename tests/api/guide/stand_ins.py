@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import JsonValue
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_API_KEY = re.compile(r"\bsaf_\w+")
+_API_KEY = re.compile(r"\bsaf_[\w-]+")
 _BEARER = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
 _REQUEST_ID = re.compile(r"\b[0-7][0-9A-HJKMNP-TV-Z]{25}\b")
 _POSITION = re.compile(r"\b\d{10}\.\d+\.\d+\b")
