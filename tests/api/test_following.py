@@ -14,7 +14,7 @@ from tests.support.web import Web, serving
 
 Json = dict[str, JsonValue]
 
-DEADLINE_SECONDS = 40.0
+DEADLINE_SECONDS = 60.0
 
 
 @pytest.fixture

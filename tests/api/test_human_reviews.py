@@ -36,7 +36,7 @@ async def an_execution(platform: Platform) -> Execution:
     async def has_row() -> bool:
         return bool(await execution.task_executions(task_name="form"))
 
-    await eventually(has_row, 20, saying="the input task is shown")
+    await eventually(has_row, saying="the input task is shown")
     return execution
 
 

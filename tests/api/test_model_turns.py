@@ -282,7 +282,7 @@ async def test_a_stop_reaches_a_run_whose_model_is_silent(working: Platform) -> 
     async with model_server(lambda body: None) as server:
         workflow_id = await stored(working, graph(asks("desk", llms_config=a_model(server))))
         asking = asyncio.create_task(told(working, workflow_id, "hello"))
-        await eventually(lambda: server.asked, 20, saying="the model is asked")
+        await eventually(lambda: server.asked, saying="the model is asked")
         page = await working.client.get("/v1/workflow-runs", params={"workflow_id": workflow_id})
         run_id = page.json()["workflow_runs"][0]["_id"]
         stop = {"run_input": {"command": "stop"}, "run_id": run_id}

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from tests.support.platform import Platform
 
 Json = dict[str, JsonValue]
 
-QUICK_SECONDS = 5.0
+# Less than the 30 s for which the drivers would wait by themselves.
+UNASSISTED_SECONDS = 25
 GHOST = "00000000-0000-4000-8000-000000000000"
 
 
@@ -41,7 +41,7 @@ async def without_temporal(mongo_uri: str) -> AsyncIterator[Api]:
         async def is_mongo_ready() -> bool:
             return silent_parts((await client.get("/health/ready")).json()) == ["Temporal"]
 
-        await eventually(is_mongo_ready, 20, saying="indexes exist")
+        await eventually(is_mongo_ready, saying="indexes exist")
         yield api
 
 
@@ -78,13 +78,12 @@ async def test_without_mongodb_every_call_is_a_quick_503(
         else {"Authorization": f"Bearer {bearer(organization_id=GHOST)}"}
     )
     client = await without_mongo.client(**headers)
-    began = time.monotonic()
 
-    response = await client.request(method, path, json=body)
+    async with asyncio.timeout(UNASSISTED_SECONDS):
+        response = await client.request(method, path, json=body)
 
     assert (response.status_code, response.json()["error"]["code"]) == (503, "unavailable")
     assert int(response.headers["Retry-After"]) >= 1
-    assert time.monotonic() - began < QUICK_SECONDS
 
 
 async def test_without_mongodb_even_many_calls_at_once_are_refused_quickly(
@@ -92,12 +91,11 @@ async def test_without_mongodb_even_many_calls_at_once_are_refused_quickly(
 ) -> None:
     client = await without_mongo.client(X_API_Key="saf_org_x")
     await client.get("/api/flows")
-    began = time.monotonic()
 
-    answers = await asyncio.gather(*(client.get("/api/flows") for _ in range(100)))
+    async with asyncio.timeout(UNASSISTED_SECONDS):
+        answers = await asyncio.gather(*(client.get("/api/flows") for _ in range(100)))
 
     assert {answer.status_code for answer in answers} == {503}
-    assert time.monotonic() - began < QUICK_SECONDS
 
 
 async def test_a_store_that_comes_back_is_used_again(temporal_address: str, tmp_path: Path) -> None:
@@ -115,7 +113,7 @@ async def test_a_store_that_comes_back_is_used_again(temporal_address: str, tmp_
             async def is_back() -> bool:
                 return (await platform.client.get(path)).status_code == 200
 
-            await eventually(is_back, 20, saying="the flow is served again")
+            await eventually(is_back, saying="the flow is served again")
             assert down.status_code == 503
     finally:
         await server.stop()
@@ -163,11 +161,10 @@ def _waited_for(caplog: pytest.LogCaptureFixture) -> set[str]:
 async def test_creating_is_201_while_temporal_is_down(without_temporal: Api) -> None:
     platform = await without_temporal.organization()
     flow = await platform.flow(a_flow(task("a")))
-    began = time.monotonic()
 
-    execution = await platform.started(flow["id"])
+    async with asyncio.timeout(UNASSISTED_SECONDS):
+        execution = await platform.started(flow["id"])
 
-    assert time.monotonic() - began < QUICK_SECONDS
     shown = await execution.shown(include_run_number=True)
     assert shown["status"] == "queued"
     assert shown["run_number"] == 1

@@ -201,7 +201,7 @@ async def test_deleting_does_not_stop_what_runs(working: Platform, receiver: Rec
         rows = await execution.task_executions(task_name="b")
         return bool(rows) and rows[0]["status"] == "completed"
 
-    await eventually(has_run_on, 30, saying="the task after the call ran")
+    await eventually(has_run_on, saying="the task after the call ran")
     assert response.status_code == 204
     assert (await working.client.get(execution.path)).status_code == 404
 

@@ -266,7 +266,7 @@ class Walk(RuleBasedStateMachine):
             return seen == expected
 
         try:
-            await eventually(is_shown, 15)
+            await eventually(is_shown)
         except AssertionError:
             raise AssertionError(f"shown {seen}, but expected {expected}") from None
 
@@ -310,7 +310,7 @@ class Walk(RuleBasedStateMachine):
         async def agree() -> bool:
             return await differences(self.world.api, executions) == []
 
-        await eventually(agree, 20, saying="what is shown is what the histories say")
+        await eventually(agree, saying="what is shown is what the histories say")
 
     async def _closed(self, execution: Execution) -> None:
         answer = await self._client.get(execution.path)

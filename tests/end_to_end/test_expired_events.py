@@ -36,7 +36,7 @@ async def until_ready(api: Api) -> None:
     async def is_ready() -> bool:
         return (await client.get("/health/ready")).status_code == httpx.codes.OK
 
-    await eventually(is_ready, 30, saying="the application has its store again")
+    await eventually(is_ready, saying="the application has its store again")
 
 
 async def written_elsewhere(folder: Path) -> Timestamp:

@@ -41,7 +41,7 @@ async def there(platform: Platform, execution: Execution, count: int = 1) -> lis
         found = await reviews_of(platform, execution)
         return found if len(found) == count else None
 
-    found = await eventually(are_there, 20, saying="the reviews are there")
+    found = await eventually(are_there, saying="the reviews are there")
     assert found is not None
     return found
 
@@ -52,7 +52,7 @@ async def agreeing(api: Api, execution: Execution) -> None:
     async def agree() -> bool:
         return await differences(api, [execution]) == []
 
-    await eventually(agree, 20, saying="engine and read model agree")
+    await eventually(agree, saying="engine and read model agree")
 
 
 async def test_a_review_is_created_done_and_passed_on(working: Platform, working_api: Api) -> None:
@@ -210,7 +210,7 @@ async def test_cancelling_the_execution_asks_nobody_any_more(
         found = await assignments_of(working, review["id"])
         return {each["status"] for each in found} == {"cancelled"}
 
-    await eventually(is_withdrawn, 20, saying="nobody is asked")
+    await eventually(is_withdrawn, saying="nobody is asked")
     assert (await ada.does("complete", review["id"], decision({}))).status_code == 400
     assert (await eve.does("start", review["id"])).status_code == 409
     for person in (ada, eve):
@@ -334,7 +334,7 @@ async def test_an_edit_upstream_makes_the_review_stale_and_asks_again(
         found = await reviews_of(working, execution)
         return next((each for each in found if each["id"] != first["id"]), None)
 
-    second = await eventually(asked_anew, 20, saying="they are asked anew")
+    second = await eventually(asked_anew, saying="they are asked anew")
     assert second is not None
     await ada.completes(second["id"], corrected)
 

@@ -138,7 +138,7 @@ async def test_both_processes_serve_their_metrics(scene: Scene) -> None:
         shown = await scene.metrics("worker")
         return 'perdure_reconciler_findings_total{finding="looked_at"}' in shown
 
-    await eventually(has_reconciled, 30, saying="a round ended")
+    await eventually(has_reconciled, saying="a round ended")
     assert (await scene.platform.http.get("/metrics")).status_code == 404
 
 

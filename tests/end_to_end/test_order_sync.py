@@ -85,7 +85,7 @@ async def first_run(platform: Platform, flow: Json) -> Execution:
         )
         return cast("list[Json]", found.json())
 
-    (first,) = await eventually(started, 30, saying="the clock starts the flow")
+    (first,) = await eventually(started, saying="the clock starts the flow")
     paused = await platform.client.patch(
         f"/api/flows/{flow['id']}", json={"settings": {"triggers_paused": True}}
     )

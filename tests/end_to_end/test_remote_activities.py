@@ -186,5 +186,5 @@ async def _begun(working: Platform, definition: Json) -> Execution:
         rows = await execution.task_executions(task_name="work")
         return [row["status"] for row in rows] == ["running"]
 
-    await eventually(is_shown, 20, saying="the task is shown as running")
+    await eventually(is_shown, saying="the task is shown as running")
     return execution

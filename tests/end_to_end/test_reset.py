@@ -65,7 +65,7 @@ async def completed(execution: Execution) -> None:
     async def is_completed() -> bool:
         return (await execution.shown())["status"] == "completed"
 
-    await eventually(is_completed, 30)
+    await eventually(is_completed)
 
 
 async def agreed(api: Api, execution: Execution) -> None:
@@ -111,7 +111,7 @@ async def test_an_execution_that_is_reset_to_its_start_does_all_of_it_again(
     execution = await working.completed(flow)
 
     await reset(temporal_client, execution, to_start=True)
-    await eventually(lambda: receiver.arrived("/call", 2), 30)
+    await eventually(lambda: receiver.arrived("/call", 2))
     await execution.until(*CLOSED)
 
     assert await rows(execution) == [("after", 0, "completed"), ("call", 0, "completed")]
@@ -128,7 +128,7 @@ async def test_what_a_run_left_behind_that_was_reset_is_not_shown(
     await eventually(lambda: receiver.arrived("/call"))
 
     await reset(temporal_client, execution)
-    await eventually(lambda: receiver.arrived("/call", 2), 30)
+    await eventually(lambda: receiver.arrived("/call", 2))
     gate.set()
     await execution.until(*CLOSED)
 

@@ -43,7 +43,7 @@ async def test_a_worker_killed_while_a_person_works_hears_of_the_decision(
             found: list[Json] = answer.json()
             return found
 
-        (review,) = await eventually(reviews, 30, saying="the review is there")
+        (review,) = await eventually(reviews, saying="the review is there")
         claims = {
             "sub": user_id,
             "role": "worker",

@@ -83,7 +83,7 @@ async def until_started(
         found = await executions(platform, flow)
         return found if len(found) >= count else []
 
-    return await eventually(enough, 30, saying=f"{count} executions")
+    return await eventually(enough, saying=f"{count} executions")
 
 
 async def test_a_flow_starts_every_so_many_seconds(
@@ -218,7 +218,7 @@ async def test_a_firing_may_wait_for_the_earlier_execution(
         types = [event.event_type async for event in second.fetch_history_events()]
         return EventType.EVENT_TYPE_TIMER_STARTED in types
 
-    await eventually(is_waiting, 30, saying="the second firing waits")
+    await eventually(is_waiting, saying="the second firing waits")
     assert len(await executions(working, flow)) == 1
 
     await working.client.post(f"/api/flow-executions/{first['id']}/cancel")
@@ -284,7 +284,7 @@ async def test_a_schedule_that_does_not_follow_its_flow_starts_nothing_and_is_me
         assert before is not None
         return found.schedule.state.note != before.schedule.state.note
 
-    await eventually(is_mended, 30, saying="the reconciler mends the schedule")
+    await eventually(is_mended, saying="the reconciler mends the schedule")
     assert outcome == "outdated"
     assert await executions(working, flow) == []
 
@@ -300,7 +300,7 @@ async def _last_start(client: Client, flow: Mapping[str, JsonValue], count: int)
         assert isinstance(action, ScheduleActionExecutionStartWorkflow)
         return action.workflow_id
 
-    return str(await eventually(found, 30, saying=f"{count} firings"))
+    return str(await eventually(found, saying=f"{count} firings"))
 
 
 async def _all_ended(client: Client, flow: Mapping[str, JsonValue]) -> None:

@@ -219,7 +219,7 @@ async def test_both_by_the_command_line_alone(
         types = {each["type"]["name"] for each in found or []}
         return types == {"InteractiveRun", "FlowExecution"}
 
-    await eventually(both_are_found, 20, saying="both are listed by their search attribute")
+    await eventually(both_are_found, saying="both are listed by their search attribute")
 
 
 def section(title: str) -> str:

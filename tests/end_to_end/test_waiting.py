@@ -26,7 +26,7 @@ async def begun(working: Platform, definition: Json) -> Execution:
         rows = await execution.task_executions(task_name="pause")
         return [row["status"] for row in rows] == ["running"]
 
-    await eventually(is_shown, 20, saying="the wait is shown as running")
+    await eventually(is_shown, saying="the wait is shown as running")
     return execution
 
 

@@ -144,7 +144,7 @@ async def test_early_data_and_the_task_that_begins_to_wait_find_each_other(
         return await differences(working_api, executions) == []
 
     # A signal that meets a run's last workflow task makes Temporal repeat that.
-    await eventually(agrees, 30, saying="read model and histories agree")
+    await eventually(agrees, saying="read model and histories agree")
 
 
 async def test_data_for_what_was_cancelled_is_refused(working: Platform, working_api: Api) -> None:
@@ -275,7 +275,7 @@ async def test_a_run_that_was_reset_waits_anew_and_is_told(
         rows = await execution.task_executions(task_name="ask")
         return len(rows) == 1 and rows[0]["started_at"] != before["started_at"]
 
-    await eventually(is_begun_anew, 20, saying="the new run waits")
+    await eventually(is_begun_anew, saying="the new run waits")
     await shown_waiting(execution)
     await acknowledged(working, execution)
     assert (await execution.until(*CLOSED))["status"] == "completed"
@@ -303,6 +303,6 @@ async def test_a_reset_of_what_has_ended_uses_what_was_submitted(
         is_new = len(rows) == 1 and rows[0]["started_at"] != before["started_at"]
         return is_new and rows[0]["output"] == DATA
 
-    await eventually(has_ended_anew, 20, saying="the new run took what was stored")
+    await eventually(has_ended_anew, saying="the new run took what was stored")
     await execution.until("completed")
     await agreed(working_api, execution)

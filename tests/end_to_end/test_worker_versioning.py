@@ -72,7 +72,7 @@ async def promoted(client: Client, settings: Settings, build_id: str) -> None:
             return False
         return True
 
-    await eventually(done, 20, saying=f"{build_id} polls")
+    await eventually(done, saying=f"{build_id} polls")
 
 
 async def build_of(client: Client, workflow_id: str) -> str:
@@ -122,7 +122,7 @@ async def test_rounds_of_the_reconciler_move_to_the_promoted_build(
             async def has_ended_here(name: str = name) -> bool:
                 return await builds() == {name}
 
-            await eventually(has_ended_here, 30, saying=f"a round ended on {name}")
+            await eventually(has_ended_here, saying=f"a round ended on {name}")
 
 
 async def test_a_start_that_waits_for_its_turn_moves_to_the_promoted_build(
@@ -154,20 +154,20 @@ async def test_a_start_that_waits_for_its_turn_moves_to_the_promoted_build(
         async def waits() -> bool:
             return (await builds()).count("one") > 1
 
-        await eventually(waits, 20, saying="the second waits for the first")
+        await eventually(waits, saying="the second waits for the first")
         async with build(versioned.settings, "two"):
             await promoted(temporal_client, versioned.settings, "two")
 
             async def has_moved() -> bool:
                 return "two" in await builds()
 
-            await eventually(has_moved, 30, saying="the start that waits is on the next build")
+            await eventually(has_moved, saying="the start that waits is on the next build")
             gate.set()
 
             async def both_ran() -> bool:
                 return len(receiver.keys["/call"]) > 1
 
-            await eventually(both_ran, 30, saying="the second ran as well")
+            await eventually(both_ran, saying="the second ran as well")
 
 
 async def test_a_build_that_nobody_runs_cannot_be_promoted(temporal_client: Client) -> None:

@@ -174,7 +174,7 @@ async def test_inputs_of_plain_clients_become_turns_in_their_order(
         record = await desk.repository.get(desk.caller.organization_id, first.run_id)
         return record.turn_number == 1 + len(ids)
 
-    await eventually(all_taken, 30, saying="a turn for each input")
+    await eventually(all_taken, saying="a turn for each input")
     _, pairs = await desk.runs.get(desk.caller, first.run_id)
     assert [heard(pair) for pair in pairs[1:]] == [[input_id] for input_id in ids]
 

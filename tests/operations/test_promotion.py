@@ -257,7 +257,7 @@ async def test_a_line_drains_in_the_order_of_creation(
     async def all_completed() -> bool:
         return set(await statuses(limited, records)) == {"completed"}
 
-    await eventually(all_completed, 30)
+    await eventually(all_completed)
 
     ran = [key.partition("/")[0] for key in receiver.keys["/call"]]
     assert ran == [record.id for record in records]

@@ -29,7 +29,7 @@ async def closed(operations: Operations, record: ExecutionRecord) -> ExecutionRe
         current = await operations.now(record)
         return None if current.is_open else current
 
-    return await eventually(is_closed, 30)
+    return await eventually(is_closed)
 
 
 async def forget(database: AsyncIOMotorDatabase, record: ExecutionRecord) -> None:

@@ -26,7 +26,7 @@ async def ended(operations: Operations, record: ExecutionRecord) -> None:
         is_running = described is None or described.is_running
         return not is_running and not (await operations.now(record)).is_open
 
-    await eventually(is_closed, 30)
+    await eventually(is_closed)
 
 
 async def an_ended_execution(operations: Operations, receiver: Receiver) -> ExecutionRecord:

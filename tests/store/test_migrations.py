@@ -166,7 +166,7 @@ async def test_a_process_killed_in_the_middle_is_followed_by_another(
         async def is_half_done() -> bool:
             return await database.marks.count_documents({}) == 1
 
-        await eventually(is_half_done, 30, saying="the step is under way")
+        await eventually(is_half_done, saying="the step is under way")
     finally:
         os.kill(process.pid, signal.SIGKILL)
         await process.wait()

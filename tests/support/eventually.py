@@ -8,6 +8,8 @@ from typing import Any, TypeVar, overload
 T = TypeVar("T")
 
 _POLL_SECONDS = 0.05
+# Ends a test that would wait for ever, on a machine that does much else. It is no claim.
+PATIENCE_SECONDS = 60.0
 
 
 @overload
@@ -23,7 +25,7 @@ async def eventually(
 
 
 async def eventually(
-    condition: Callable[[], Any], deadline: float = 10.0, *, saying: str = ""
+    condition: Callable[[], Any], deadline: float = PATIENCE_SECONDS, *, saying: str = ""
 ) -> Any:
     """Poll until the condition is truthy, and return what it gave.
 

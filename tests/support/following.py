@@ -11,7 +11,7 @@ import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-DEADLINE_SECONDS = 20.0
+DEADLINE_SECONDS = 60.0
 
 Message = dict[str, Any]
 

@@ -46,7 +46,7 @@ async def a_waiting_execution(processes: PlatformProcess) -> str:
         rows = words(await processes.rows(execution_id, "ask"))
         return rows == ["awaiting_input"]
 
-    await eventually(waits, 30, saying="the task waits")
+    await eventually(waits, saying="the task waits")
     return execution_id
 
 

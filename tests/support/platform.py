@@ -13,7 +13,7 @@ from tests.support.eventually import eventually
 Json = dict[str, JsonValue]
 
 CLOSED = frozenset({"completed", "failed", "cancelled"})
-DEADLINE_SECONDS = 30.0
+DEADLINE_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)

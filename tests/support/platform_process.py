@@ -167,7 +167,7 @@ class PlatformProcess:
             rows, key=lambda row: (str(row["task_name"]), int(str(row["task_execution_idx"])))
         )
 
-    async def finished(self, flow_execution_id: str, deadline: float = 45.0) -> Json:
+    async def finished(self, flow_execution_id: str, deadline: float = 90.0) -> Json:
         """Wait until an execution has ended, whatever dies meanwhile, and return it."""
 
         async def ended() -> Json | None:

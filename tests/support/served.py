@@ -28,7 +28,7 @@ async def served(app: FastAPI, port: int | None = None) -> AsyncIterator[str]:
         async def has_started() -> bool:
             return server.started
 
-        await eventually(has_started, 10, saying="the server listens")
+        await eventually(has_started, saying="the server listens")
         yield f"http://{LOOPBACK}:{port}"
     finally:
         server.should_exit = True

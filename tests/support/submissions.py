@@ -57,7 +57,7 @@ async def shown_waiting(execution: Execution, count: int = 1) -> None:
         status = (await execution.shown())["status"]
         return len(waiting) == count and status == "awaiting_input"
 
-    await eventually(is_shown, 20, saying="it is shown as waiting")
+    await eventually(is_shown, saying="it is shown as waiting")
 
 
 async def waiting_execution(platform: Platform, definition: Json, count: int = 1) -> Execution:

@@ -1,7 +1,6 @@
 """Cancelling a flow is prompt, whatever it is doing."""
 
 import asyncio
-import time
 
 import pytest
 from pydantic import JsonValue
@@ -14,22 +13,18 @@ from tests.support.engine import Engine, Handle, a_flow, chain, effect, instant
 from tests.support.eventually import eventually
 from tests.support.recording_worker import failure
 
-PROMPT_SECONDS = 2.0
 
-
-async def cancel_and_wait(handle: Handle) -> float:
-    """Cancel a flow, wait until it has ended as cancelled, and return how long that took."""
-    began = time.monotonic()
+async def cancel_and_wait(handle: Handle) -> None:
+    """Cancel a flow and wait until it has ended as cancelled, whatever runs."""
     await handle.cancel()
     with pytest.raises(WorkflowFailureError) as caught:
         await handle.result()
     assert isinstance(caught.value.cause, CancelledError)
-    return time.monotonic() - began
 
 
 async def hang(call: TaskCall) -> JsonValue:
-    """Take longer than any test."""
-    await asyncio.sleep(60)
+    """Never end by itself."""
+    await asyncio.Event().wait()
     return None
 
 
@@ -39,8 +34,8 @@ async def fail(call: TaskCall) -> JsonValue:
 
 
 def slow_retry(name: str, make: object) -> Task:
-    """Return a task that waits a minute before its second attempt."""
-    policy = RetryPolicy(max_attempts=5, initial_interval_seconds=60)
+    """Return a task that waits an hour before its second attempt."""
+    policy = RetryPolicy(max_attempts=5, initial_interval_seconds=3_600)
     return make(name, "{{start}}", retry_policy=policy)  # type: ignore[operator,no-any-return]  # builder
 
 
@@ -62,7 +57,7 @@ async def test_cancelling_is_prompt_during(engine: Engine, case: str) -> None:
     handle = await engine.start(flow, {"n": list(range(40))})
     await eventually(lambda: engine.recorder.called("t"))
 
-    assert await cancel_and_wait(handle) < PROMPT_SECONDS
+    await cancel_and_wait(handle)
 
     assert engine.recorder.closed[-1].status == "cancelled"
     assert engine.recorder.word_on("t").state is TaskState.CANCELLED
@@ -78,7 +73,7 @@ async def test_cancelling_is_prompt_while_a_local_activity_runs(engine: Engine) 
     handle = await engine.start(flow)
     await eventually(lambda: engine.recorder.called("t"))
 
-    assert await cancel_and_wait(handle) < PROMPT_SECONDS
+    await cancel_and_wait(handle)
 
     assert engine.recorder.closed[0].status == "cancelled"
     assert engine.recorder.states().get("u", "cancelled") == "cancelled"
@@ -112,9 +107,9 @@ async def test_cancelling_is_prompt_amid_a_stream_of_instant_tasks(engine: Engin
     handle = await engine.start(a_flow(*links))
     await eventually(lambda: engine.recorder.called("t3"))
 
-    assert await cancel_and_wait(handle) < PROMPT_SECONDS
+    await cancel_and_wait(handle)
 
-    assert len(engine.recorder.calls) < 40
+    assert len(engine.recorder.calls) < len(links)
 
 
 async def test_items_of_a_cancelled_iteration_are_settled_by_its_child(engine: Engine) -> None:

@@ -1,6 +1,5 @@
 """Large flows, long iterations and big values complete, and cost per task does not grow."""
 
-import time
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
@@ -121,20 +120,16 @@ async def test_an_iteration_over_10_000_items_completes(stored: Engine) -> None:
 
 
 @pytest.mark.parametrize("make", [instant, effect])
-async def test_a_task_costs_no_more_in_a_large_flow(stored: Engine, make: object) -> None:
+async def test_a_task_takes_no_more_events_in_a_large_flow(stored: Engine, make: object) -> None:
+    """How long a task takes there is measured by ``make bench``."""
     field = "body" if make is effect else "value"
 
-    async def cost_per_task(count: int) -> float:
+    async def events_per_task(count: int) -> float:
         tasks = [
             make(f"t{at}", f"{{{{t{at - 5}.{field}}}}}" if at >= 5 else "{{start.n}}")  # type: ignore[operator]  # builder
             for at in range(count)
         ]
-        began = time.perf_counter()
-        await completed(stored, tasks, {"n": 1})
-        return (time.perf_counter() - began) / count
+        handle = await completed(stored, tasks, {"n": 1})
+        return len(await kinds_of(handle)) / count
 
-    await cost_per_task(10)
-    small = min([await cost_per_task(10) for _ in range(5)])
-    large = min([await cost_per_task(500) for _ in range(2)])
-
-    assert large <= 1.3 * small, f"{large * 1000:.2f} ms a task, {small * 1000:.2f} in a small flow"
+    assert await events_per_task(500) <= await events_per_task(10)
