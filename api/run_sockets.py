@@ -16,7 +16,7 @@ from starlette.requests import ClientDisconnect
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from ulid import ULID
 
-from api.deps import ensure_own_team
+from api.deps import acting, ensure_own_team
 from api.errors import status_of
 from api.intake import MAX_DEFINITION_BODY_BYTES
 from api.mounts import refusal_at
@@ -104,7 +104,7 @@ class RunConversation:
         headers = self._websocket.headers
         caller = await services_of(self._websocket).authenticator.authenticate("POST", headers)
         ensure_own_team(caller, headers)
-        return caller
+        return acting(caller, headers)
 
     async def _refuse(self, error: EngineError) -> None:
         """Answer the handshake as the same request over HTTP would be."""

@@ -119,6 +119,22 @@ async def test_many_turns_on_one_socket(working: Platform, url: str) -> None:
     assert talker.told == await recorded(working, run_id)
 
 
+async def test_a_run_is_begun_by_whom_the_key_acts_for(working: Platform, url: str) -> None:
+    workflow_id = await a_workflow(working, two_speakers())
+    somebody = "64b000000000000000000002"
+
+    async with talking(url, {**key_of(working), "uuid": somebody}) as talker:
+        run_id = await begun(talker, workflow_id)
+        await talker.end()
+    with pytest.raises(InvalidStatus) as refused:
+        async with talking(url, {**key_of(working), "uuid": "a b"}):
+            pass
+
+    shown = (await working.client.get(f"/v1/workflow-runs/{run_id}")).json()["workflow_run"]
+    assert shown["created_by"] == somebody
+    assert refused.value.response.status_code == 400
+
+
 async def test_what_is_said_too_early_is_the_next_turn(working: Platform, url: str) -> None:
     workflow_id = await a_workflow(working, a_desk())
 
