@@ -8,11 +8,14 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from dialogs.super_nodes import embedded_in
-from flows.errors import WorkflowNotFoundError
+from dialogs.snapshots import SnapshotStatus, SuperNode, super_nodes
+from dialogs.super_nodes import InvalidEmbeddingError, embedded_in, expanded
+from flows.errors import InvalidGraphError, WorkflowNotFoundError
 from operations.caller import Caller, Role
+from operations.graph_secrets import mask_keys
 from operations.workflows import Workflows
 from store.workflow_catalogue import Active, WorkflowCatalogue
+from store.workflows import GraphDocument, WorkflowVersionRecord
 
 INTERFACE = "super_node_interface"
 
@@ -93,6 +96,48 @@ class SuperNodes:
         if found is None:
             raise WorkflowNotFoundError("Workflow not found", workflow_id=workflow_id)
         return found
+
+    async def preview(
+        self, caller: Caller, workflow_id: str, number: int | None
+    ) -> tuple[int, GraphDocument]:
+        """Return a version, the active one unless given, as a run takes it: without super nodes.
+
+        Raises:
+            InvalidGraphError: It embeds what does not exist any more.
+        """
+        version = await self._version(caller, workflow_id, number)
+        library = await self._workflows.library(caller.organization_id, version.graph)
+        try:
+            whole = expanded(version.graph, lambda *named: library.get(named), (workflow_id,))
+        except InvalidEmbeddingError as error:
+            raise InvalidGraphError(error.fault.category, error.fault.error) from error
+        return version.number, mask_keys(whole)
+
+    async def snapshots(
+        self, caller: Caller, workflow_id: str, number: int | None
+    ) -> tuple[int, Sequence[tuple[SuperNode, SnapshotStatus]]]:
+        """Return the super nodes of a version, and how the graphs that they carry stand."""
+        version = await self._version(caller, workflow_id, number)
+        named: list[JsonValue] = [
+            {
+                "type": "super_node",
+                "super_workflow_id": each.workflow_id,
+                "super_workflow_version_number": each.version_number,
+            }
+            for each in super_nodes(version.graph)
+        ]
+        library = await self._workflows.library(caller.organization_id, {"node_configs": named})
+        shown = {key: mask_keys(graph) for key, graph in library.items()}
+        return version.number, [
+            (each, each.status(lambda *key: shown.get(key))) for each in super_nodes(version.graph)
+        ]
+
+    async def _version(
+        self, caller: Caller, workflow_id: str, number: int | None
+    ) -> WorkflowVersionRecord:
+        if number is None:
+            return (await self._workflows.get(caller, workflow_id))[1]
+        return (await self._workflows.version(caller, workflow_id, number))[1]
 
     async def _put(self, caller: Caller, workflow_id: str, interface: Interface | None) -> int:
         workflow, version = await self._workflows.get(caller, workflow_id)

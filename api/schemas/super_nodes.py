@@ -11,6 +11,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, S
 from typing_extensions import TypedDict
 
 from api.schemas.workflows import Number, a_number
+from dialogs.snapshots import SnapshotStatus, SuperNode
 from flows.errors import InvalidGraphError
 from operations.super_nodes import Embedding, Interface, Published
 
@@ -120,6 +121,32 @@ class DependentsResponse(TypedDict):
     workflows_referencing: list[EmbeddingView]
 
 
+class ExpandedResponse(TypedDict):
+    """A version as a run takes it."""
+
+    workflow_id: str
+    workflow_version_number: int
+    config: dict[str, JsonValue]
+
+
+class SnapshotView(TypedDict):
+    """A super node, and how the graph that it carries stands to the one that it names."""
+
+    logical_id: str
+    name: str | None
+    super_workflow_id: str | None
+    super_workflow_version_number: int | None
+    status: SnapshotStatus
+
+
+class SnapshotsResponse(TypedDict):
+    """The super nodes of a version."""
+
+    workflow_id: str
+    workflow_version_number: int
+    super_nodes: list[SnapshotView]
+
+
 class SuperNodeView(TypedDict):
     """A workflow that offers an interface."""
 
@@ -139,6 +166,20 @@ def embeddings(found: Sequence[Embedding]) -> list[EmbeddingView]:
             "workflow_version_number": each.version_number,
         }
         for each in found
+    ]
+
+
+def snapshot_views(found: Sequence[tuple[SuperNode, SnapshotStatus]]) -> list[SnapshotView]:
+    """Return how super nodes stand to what they name."""
+    return [
+        {
+            "logical_id": each.logical_id,
+            "name": each.name,
+            "super_workflow_id": each.workflow_id,
+            "super_workflow_version_number": each.version_number,
+            "status": status,
+        }
+        for each, status in found
     ]
 
 

@@ -1,18 +1,24 @@
 """Workflows that stand for a node of others."""
 
-from fastapi import APIRouter, Response
-from pydantic import JsonValue
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+from pydantic import AfterValidator, JsonValue
 
 from api.deps import SuperNodesDep, TeamCallerDep
 from api.replies import reply
 from api.routing import ProtectedRoute
+from api.schemas.parameters import within_reach
 from api.schemas.super_nodes import (
     DependentsResponse,
+    ExpandedResponse,
     InterfaceResponse,
     InterfaceWithdrawnResponse,
+    SnapshotsResponse,
     SuperNodeInterfaceRequest,
     SuperNodeView,
     embeddings,
+    snapshot_views,
     super_node_view,
     values_schema,
 )
@@ -21,6 +27,12 @@ from api.schemas.workflows import AnObjectId
 
 of_workflows = APIRouter(prefix="/v1/workflows", tags=["super-nodes"], route_class=ProtectedRoute)
 router = APIRouter(prefix="/v1/super-nodes", tags=["super-nodes"], route_class=ProtectedRoute)
+
+OfVersion = Annotated[
+    int | None,
+    Query(ge=0, description="The active one unless given."),
+    AfterValidator(within_reach),
+]
 
 
 @of_workflows.put(
@@ -79,6 +91,50 @@ async def list_super_node_dependents(
     answer: DependentsResponse = {
         "workflow_id": workflow_id,
         "workflows_referencing": embeddings(await super_nodes.dependents(caller, workflow_id)),
+    }
+    return reply(answer)
+
+
+@of_workflows.get(
+    "/{workflow_id}/expand-preview",
+    summary="Preview a version without super nodes",
+    response_model=ExpandedResponse,
+    responses=v1_refusals(404, 422, 500),
+)
+async def preview_expanded_workflow(
+    workflow_id: AnObjectId,
+    caller: TeamCallerDep,
+    super_nodes: SuperNodesDep,
+    version: OfVersion = None,
+) -> Response:
+    """Return a version as a run takes it: what it embeds stands in the places of super nodes."""
+    number, graph = await super_nodes.preview(caller, workflow_id, version)
+    answer: ExpandedResponse = {
+        "workflow_id": workflow_id,
+        "workflow_version_number": number,
+        "config": graph,
+    }
+    return reply(answer)
+
+
+@of_workflows.get(
+    "/{workflow_id}/super-node-snapshot-status",
+    summary="Compare super nodes with what they name",
+    response_model=SnapshotsResponse,
+    responses=v1_refusals(404, 422, 500),
+)
+async def get_super_node_snapshot_status(
+    workflow_id: AnObjectId,
+    caller: TeamCallerDep,
+    super_nodes: SuperNodesDep,
+    version: OfVersion = None,
+) -> Response:
+    """Return a version's super nodes, and whether the graphs that they carry are out of date."""
+    number, found = await super_nodes.snapshots(caller, workflow_id, version)
+    answer: SnapshotsResponse = {
+        "workflow_id": workflow_id,
+        "workflow_version_number": number,
+        "super_nodes": snapshot_views(found),
     }
     return reply(answer)
 

@@ -30,6 +30,8 @@ CALLS: list[tuple[str, str, Any]] = [
     ("PUT", "/v1/workflows/{}/super-node-interface", {"interface": {"input_fields": []}}),
     ("DELETE", "/v1/workflows/{}/super-node-interface", None),
     ("GET", "/v1/workflows/{}/super-node-dependents", None),
+    ("GET", "/v1/workflows/{}/expand-preview", None),
+    ("GET", "/v1/workflows/{}/super-node-snapshot-status", None),
     ("GET", "/v1/super-nodes/{}", None),
     ("GET", "/v1/super-nodes/{}/schema", None),
 ]
@@ -295,6 +297,62 @@ async def test_an_interface_is_offered_used_and_taken_back(working: Platform) ->
     assert withdrawn.json()["num_input_fields"] == 0
     assert (await working.client.get("/v1/super-nodes")).json() == []
     assert (await working.client.get(f"/v1/super-nodes/{inner['_id']}")).status_code == 404
+
+
+async def test_a_preview_is_what_a_run_takes(platform: Platform) -> None:
+    model = {"type": "custom_llm", "model": "m", "api_key": "sk-very-secret"}
+    inner = await created(platform, graph(asks("x", llms_config=model)), "Inner")
+    embeds = node("super_node", "s", super_workflow_id=inner["_id"])
+    outer = await created(platform, graph(says("a"), embeds, direct("a", "s")), "Outer")
+    path = f"/v1/workflows/{outer['_id']}"
+
+    preview = (await platform.client.get(f"{path}/expand-preview")).json()
+    unknown = await platform.client.get(f"{path}/expand-preview", params={"version": 7})
+    await platform.client.delete(f"/v1/workflows/{inner['_id']}")
+    broken = await platform.client.get(f"{path}/expand-preview", params={"version": 0})
+
+    assert (preview["workflow_id"], preview["workflow_version_number"]) == (outer["_id"], 0)
+    first, second = preview["config"]["node_configs"]
+    assert (first["logical_id"], second["logical_id"]) == ("a", "s__x")
+    assert second["llms_config"] == {**model, "api_key": MASK}
+    assert preview["config"]["edge_configs"][0]["destination_node_logical_id"] == "s__x"
+    assert (unknown.status_code, broken.status_code) == (404, 400)
+    assert broken.json()["message"] == "Invalid workflow graph"
+    assert inner["_id"] in broken.json()["error"]
+
+
+async def test_a_super_node_says_whether_what_it_carries_is_out_of_date(platform: Platform) -> None:
+    inner = await created(platform, graph(says("x")), "Inner")
+    original = await hydrated(platform, inner["_id"])
+    carried = {"super_workflow_id": inner["_id"], "encapsulated_workflow_config": original}
+    outer = await created(
+        platform,
+        graph(
+            node("super_node", "pinned", **carried, super_workflow_version_number=0),
+            node("super_node", "follows", **carried),
+            node("super_node", "lives", super_workflow_id=inner["_id"]),
+            node("super_node", "alone", encapsulated_workflow_config=original),
+            node("super_node", "lost", **{**carried, "super_workflow_id": NOWHERE}),
+        ),
+        "Outer",
+    )
+
+    async def told() -> dict[str, str]:
+        path = f"/v1/workflows/{outer['_id']}/super-node-snapshot-status"
+        answer = (await platform.client.get(path, params={"version": 0})).json()
+        assert answer["workflow_version_number"] == 0
+        return {each["logical_id"]: each["status"] for each in answer["super_nodes"]}
+
+    first = await told()
+    path = f"/v1/workflows/{inner['_id']}/versions"
+    await platform.client.post(path, json={"mark_as_active": True})
+    changed = {"config": graph(says("x", "something else"))}
+    await platform.client.patch(f"{path}/1/config", json=changed)
+    second = await told()
+
+    fixed = {"pinned": "current", "lives": "live", "alone": "detached", "lost": "missing"}
+    assert first == {**fixed, "follows": "current"}
+    assert second == {**fixed, "follows": "outdated"}
 
 
 async def test_an_interface_leaves_the_graph_and_its_keys_as_they_are(platform: Platform) -> None:
