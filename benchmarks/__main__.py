@@ -4,14 +4,20 @@ import asyncio
 import sys
 from pathlib import Path
 
-from benchmarks import flows, reads, turns
+from benchmarks import flows, large_flows, reads, recovery, turns
 from benchmarks.figures import report
 from benchmarks.no_op import install
 from benchmarks.platform import running
 from runtime.shutdown import settle_interpreter
 
 OUTPUT = Path("build") / "bench.json"
-PARTS = {"flows": flows.measure, "turns": turns.measure, "reads": reads.measure}
+PARTS = {
+    "flows": flows.measure,
+    "large_flows": large_flows.measure,
+    "turns": turns.measure,
+    "recovery": recovery.measure,
+    "reads": reads.measure,
+}
 
 
 async def main(wanted: list[str]) -> None:
