@@ -6,7 +6,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
@@ -41,7 +40,6 @@ FORM: dict[str, JsonValue] = {
 }
 
 
-@pytest.mark.timeout(150)
 async def test_any_json_is_kept_exactly_in_inputs_and_definitions(
     api: Api, platform: Platform
 ) -> None:

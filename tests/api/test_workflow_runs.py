@@ -5,7 +5,6 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
-import pytest
 
 from tests.support.eventually import eventually
 from tests.support.interactive import a_call_graph, a_desk, said
@@ -276,7 +275,6 @@ async def test_runs_of_another_organization_look_absent(
     assert found["workflow_runs"] == []
 
 
-@pytest.mark.timeout(90)
 async def test_a_turn_goes_on_without_its_caller(working: Platform) -> None:
     async with receiving() as receiver:
         gate = receiver.gate("/call")

@@ -15,7 +15,7 @@ from tests.support.platform_process import PlatformProcess, running_platform
 from tests.support.receiver import Receiver, receiving
 from tests.support.terminal import on_a_terminal
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("run")]
+pytestmark = pytest.mark.xdist_group("run")
 
 
 @pytest.fixture(scope="module")

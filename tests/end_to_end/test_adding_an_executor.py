@@ -11,8 +11,6 @@ import pytest
 
 from tests.support.platform_process import PlatformProcess, running_platform
 
-pytestmark = pytest.mark.timeout(180)
-
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "adding-an-executor.md"
 _BLOCK = re.compile(r"^```(python|toml|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

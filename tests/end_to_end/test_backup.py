@@ -17,7 +17,6 @@ from tests.support.receiver import receiving
 PATH = "/slow"
 
 
-@pytest.mark.timeout(240)
 async def test_a_restored_platform_shows_what_ended_and_ends_what_was_open(tmp_path: Path) -> None:
     archive = tmp_path / "saved.tar.gz"
     before, after = tmp_path / "before", tmp_path / "after"

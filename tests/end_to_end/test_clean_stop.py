@@ -13,7 +13,6 @@ from tests.support.receiver import Receiver, receiving
 
 PATH = "/slow"
 
-pytestmark = pytest.mark.timeout(180)
 """Each starts and stops a whole platform twice."""
 
 

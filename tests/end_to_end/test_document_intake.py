@@ -20,7 +20,7 @@ from flows.validate import executable
 from tests.support.command import REPOSITORY, perdure
 from tests.support.platform_process import PlatformProcess, running_platform
 
-pytestmark = [pytest.mark.timeout(120), pytest.mark.xdist_group("document_intake")]
+pytestmark = pytest.mark.xdist_group("document_intake")
 
 Json = dict[str, JsonValue]
 

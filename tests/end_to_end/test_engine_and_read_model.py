@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import Collection
 
-import pytest
 from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import JsonValue
 
@@ -125,7 +124,6 @@ async def test_unchanged_results_are_reused_and_stay_as_they_were(
     assert await differences(working_api, [execution]) == []
 
 
-@pytest.mark.timeout(180)
 async def test_generated_flows_are_shown_as_they_ran(working: Platform, working_api: Api) -> None:
     gate = asyncio.Semaphore(AT_ONCE)
     chosen = drawn(GENERATED)

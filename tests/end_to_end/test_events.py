@@ -24,8 +24,6 @@ from tests.support.following import sent, socket
 from tests.support.platform import Platform
 from tests.support.served import served
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 async def own_mongo(tmp_path: Path) -> AsyncIterator[EmbeddedMongo]:

@@ -18,8 +18,6 @@ from tests.support.following import sent, socket
 from tests.support.oplog import forget_up_to
 from tests.support.served import served
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 async def own_mongo(tmp_path: Path) -> AsyncIterator[EmbeddedMongo]:

@@ -22,7 +22,7 @@ from tests.support.limits import limit_platform_to, none_is_taken
 from tests.support.platform_process import PARTS, Part, PlatformProcess, running_platform
 from tests.support.receiver import Receiver, receiving
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
+pytestmark = pytest.mark.xdist_group("kill")
 
 # Less than the 30 s for which the drivers would wait by themselves.
 UNASSISTED_SECONDS = 25

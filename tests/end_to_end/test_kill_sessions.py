@@ -17,7 +17,7 @@ from tests.support.sessions import PATIENCE_SECONDS, Json, Session, a_session
 
 VICTIMS: tuple[Part, ...] = ("worker", "api")
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill_sessions")]
+pytestmark = pytest.mark.xdist_group("kill_sessions")
 
 
 @pytest.fixture(scope="module")

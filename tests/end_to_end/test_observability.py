@@ -24,8 +24,6 @@ PATH = "/called"
 SECRET = "zyzzyva-of-the-caller"
 FAILING_CODE = "raise ValueError('no good: ' + str(input_data))"
 
-pytestmark = pytest.mark.timeout(180)
-
 
 @dataclass(frozen=True, slots=True)
 class Scene:

@@ -30,8 +30,6 @@ EXPECTED = [
 ]
 COLUMNS = "number, customer, sku, pieces, reservation"
 
-pytestmark = pytest.mark.timeout(120)
-
 
 class Shop:
     """A web server with the sheet and the warehouse, each of which is busy at first."""

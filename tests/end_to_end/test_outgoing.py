@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-import pytest
 from temporalio.client import Client
 
 import worker
@@ -108,7 +107,6 @@ async def attempts(execution: Execution, name: str) -> list[Json]:
     return sorted(rows, key=lambda row: int(str(row["task_execution_idx"])))
 
 
-@pytest.mark.timeout(120)
 async def test_what_is_refused_at_first_is_sent_again_as_the_same(
     temporal_address: str, temporal_client: Client, mongo_uri: str
 ) -> None:

@@ -12,7 +12,7 @@ from tests.support.eventually import eventually
 from tests.support.platform_process import running_platform
 from tests.support.reviewers import REVIEWS, decision
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("kill")]
+pytestmark = pytest.mark.xdist_group("kill")
 
 
 def a_review(user_id: str) -> Json:

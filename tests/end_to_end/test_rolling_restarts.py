@@ -33,8 +33,6 @@ PAUSE_SECONDS = 0.1
 ENOUGH = 12
 """Executions that are started between one restart and the next."""
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @dataclass
 class Site:

@@ -24,7 +24,7 @@ from tests.support.leaks import dump_of, history_of, shows
 from tests.support.platform_process import REPOSITORY, PlatformProcess, running_platform
 from tests.support.web import Request, Web, response, serving
 
-pytestmark = [pytest.mark.timeout(180), pytest.mark.xdist_group("secrets")]
+pytestmark = pytest.mark.xdist_group("secrets")
 
 MARKER = "something harmless 51c7 that is found where it is looked for"
 CREDENTIALS = "/api/integrations/credentials"

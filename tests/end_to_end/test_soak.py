@@ -16,7 +16,7 @@ ALLOWED_BYTES = 12 * 2**20
 the 120 flows between the middles of the quarters of a short run that is 100 KiB for each, over the
 2,500 of a long one 5 KiB."""
 
-pytestmark = pytest.mark.timeout(max(180, FLOWS))
+pytestmark = pytest.mark.timeout(max(300, FLOWS))
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")

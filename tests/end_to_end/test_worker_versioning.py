@@ -25,8 +25,6 @@ from tests.support.eventually import eventually
 from tests.support.flow_builders import task
 from tests.support.receiver import Receiver, receiving
 
-pytestmark = pytest.mark.timeout(120)
-
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:

@@ -1,6 +1,5 @@
 """A process that dies while it corrects a result and runs on: trying again mends all of it."""
 
-import pytest
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import JsonValue
 from temporalio.client import Client
@@ -74,7 +73,6 @@ async def ended(stores: Stores, record: ExecutionRecord, a: JsonValue) -> None:
     assert not reply.missing
 
 
-@pytest.mark.timeout(120)
 async def test_a_correction_that_runs_on_is_begun_whole_and_finished_by_trying_again(
     database: AsyncIOMotorDatabase,
     temporal_client: Client,

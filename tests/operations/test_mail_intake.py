@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from uuid import uuid4
 
-import pytest
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from temporalio.client import Client
 
@@ -60,7 +59,6 @@ async def an_addressed_flow(
     await database["flow_versions"].update_many({}, {"$set": {"organization_id": organization.id}})
 
 
-@pytest.mark.timeout(120)
 async def test_a_message_is_answered_once_it_is_recorded_and_recorded_once(
     database: AsyncIOMotorDatabase,
     temporal_client: Client,

@@ -27,7 +27,7 @@ def walks_to_take(few: int) -> int:
 
 def patience(walks: int) -> int:
     """Return how many seconds a test of so many walks may take."""
-    return 60 + 20 * walks
+    return 300 + 20 * walks
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 import asyncio
 
-import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowFailureError
@@ -67,7 +66,6 @@ async def end_of(engine: Engine, generated: GeneratedFlow) -> str:
     return ending
 
 
-@pytest.mark.timeout(300)
 async def test_300_generated_definitions_run_to_an_end(engine: Engine) -> None:
     flows = drawn(COUNT)
     gate = asyncio.Semaphore(AT_ONCE)

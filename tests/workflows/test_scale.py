@@ -107,7 +107,6 @@ async def test_an_iteration_over_large_items_is_cut_by_their_size(stored: Engine
     assert len(bodies) == 100
 
 
-@pytest.mark.timeout(300)
 async def test_an_iteration_over_10_000_items_completes(stored: Engine) -> None:
     each = instant("each", {"n": "{{start.n}}"}, reference_modes={"template": "single"})
     numbers: list[JsonValue] = list(range(10_000))

@@ -7,8 +7,6 @@ import os
 from pathlib import Path
 from uuid import uuid4
 
-import pytest
-
 from tests.api.guide import (
     asking,
     correcting,
@@ -42,7 +40,6 @@ INTRODUCTION = """
     """
 
 
-@pytest.mark.timeout(func_only=True, timeout=120)
 async def test_the_guide_is_what_the_api_answers(working_api: Api) -> None:
     administrator = await working_api.organization("Acme")
     person_id = str(uuid4())
