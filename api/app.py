@@ -42,6 +42,7 @@ from api.routes import (
 )
 from api.routes.v1 import (
     global_variables,
+    run_feedback,
     run_streams,
     super_nodes,
     workflow_catalogue,
@@ -91,6 +92,7 @@ ROUTERS = (
     workflow_versions.router,
     workflow_runs.of_workflows,
     workflow_runs.router,
+    run_feedback.router,
     run_streams.router,
     global_variables.router,
     health.router,

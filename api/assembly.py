@@ -37,6 +37,7 @@ from operations.organizations import Organizations
 from operations.outside_workers import OutsideWorkers
 from operations.pinned import PinnedDefinitions
 from operations.profiles import Profiles
+from operations.run_feedback import RunFeedback
 from operations.run_listening import RunListening
 from operations.runnable import RunnableWorkflows
 from operations.schedules import Schedules
@@ -77,6 +78,7 @@ from store.people import PersonRepository
 from store.posted_outputs import PostedOutputRepository
 from store.run_events import RunEventRepository
 from store.run_feed import RunFeed
+from store.run_feedback import FeedbackRepository
 from store.schedules import ScheduleRepository
 from store.service_accounts import ServiceAccountRepository
 from store.tallies import Tallies
@@ -236,6 +238,9 @@ def _services(
             ),
             RunRepository(mongo.database),
             runs,
+        ),
+        run_feedback=RunFeedback(
+            RunRepository(mongo.database), FeedbackRepository(mongo.database), people
         ),
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),

@@ -25,6 +25,7 @@ from operations.outside_workers import OutsideWorkers
 from operations.planning import Planning
 from operations.profiles import Profiles
 from operations.reviews import Reviews
+from operations.run_feedback import RunFeedback
 from operations.service_accounts import ServiceAccounts
 from operations.super_nodes import SuperNodes
 from operations.task_tags import TaskTags
@@ -127,6 +128,10 @@ async def _interactive_runs(request: Request) -> InteractiveRuns:
     return services_of(request).interactive_runs
 
 
+async def _run_feedback(request: Request) -> RunFeedback:
+    return services_of(request).run_feedback
+
+
 async def _bundles(request: Request) -> Bundles:
     return services_of(request).bundles
 
@@ -189,6 +194,7 @@ PlanningDep = Annotated[Planning, Depends(_planning)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
 GlobalVariablesDep = Annotated[GlobalVariables, Depends(_global_variables)]
 InteractiveRunsDep = Annotated[InteractiveRuns, Depends(_interactive_runs)]
+RunFeedbackDep = Annotated[RunFeedback, Depends(_run_feedback)]
 BundlesDep = Annotated[Bundles, Depends(_bundles)]
 CatalogueDep = Annotated[Catalogue, Depends(_catalogue)]
 SuperNodesDep = Annotated[SuperNodes, Depends(_super_nodes)]

@@ -25,6 +25,10 @@ TAGS = [
     {"name": "profile", "description": "People about themselves."},
     {"name": "service-accounts", "description": "Identities of machines, and their keys."},
     {"name": "workflows", "description": "Interactive workflows and their versions."},
+    {"name": "workflow-runs", "description": "Conversations and their turns."},
+    {"name": "run-feedback", "description": "What people say of runs that have ended."},
+    {"name": "super-nodes", "description": "Workflows that stand for a node of others."},
+    {"name": "global-variables", "description": "Values that all workflows read."},
     {"name": "health", "description": "For whoever keeps the process running."},
 ]
 

@@ -24,6 +24,7 @@ from operations.outside_workers import OutsideWorkers
 from operations.planning import Planning
 from operations.profiles import Profiles
 from operations.reviews import Reviews
+from operations.run_feedback import RunFeedback
 from operations.run_listening import RunListening
 from operations.service_accounts import ServiceAccounts
 from operations.super_nodes import SuperNodes
@@ -70,6 +71,7 @@ class Services:
     service_accounts: ServiceAccounts
     super_nodes: SuperNodes
     notifications: Notifications
+    run_feedback: RunFeedback
     run_listening: RunListening
     webhooks: Webhooks
     worker_groups: WorkerGroups

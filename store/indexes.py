@@ -67,6 +67,8 @@ RUNS_OPEN = "open_by_check"
 TURNS_BY_NUMBER = "unique_by_number"
 TURNS_BY_INPUT = "by_input"
 TURNS_BY_EVENT = "by_first_event"
+FEEDBACK_BY_RUN = "by_run_in_order"
+FEEDBACK_BY_WORKFLOW = "by_workflow"
 SHOWN_BY_EVENT = "unique_by_first_event"
 SPEECH_IN_ORDER = "in_order"
 CHUNKS_IN_ORDER = "files_id_1_n_1"
@@ -115,6 +117,10 @@ INDEXES: dict[str, list[IndexModel]] = {
             *("run_id", "-first_event", "-turn_number"),
             only={"first_event": {"$gte": 0}},
         ),
+    ],
+    collections.RUN_FEEDBACK: [
+        _index(FEEDBACK_BY_RUN, "run_id", "at", "_id"),
+        _index(FEEDBACK_BY_WORKFLOW, "organization_id", "workflow_id"),
     ],
     collections.RUN_EVENTS: [
         _index(SHOWN_BY_EVENT, "run_id", "-first_event", unique=True),

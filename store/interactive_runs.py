@@ -60,6 +60,7 @@ class RunRepository:
         self._turns_soon: Any = self._turns.with_options(write_concern=WriteConcern(w=1, j=False))
         self._shown: Any = database[collections.RUN_EVENTS]
         self._speech: Any = database[collections.RUN_SPEECH]
+        self._feedback: Any = database[collections.RUN_FEEDBACK]
         self._values = Values(database)
 
     @guarded
@@ -126,7 +127,7 @@ class RunRepository:
 
     @guarded
     async def delete(self, organization_id: str, run_id: str) -> bool:
-        """Delete a run with its turns; False if there was none.
+        """Delete a run with its turns and what was said of it; False if there was none.
 
         The run goes last: one that is left half deleted can be deleted again.
         """
@@ -135,8 +136,13 @@ class RunRepository:
             return False
         for events in (self._turns, self._shown, self._speech):
             await events.delete_many(place)
-        deleted = await self._runs.delete_one(_one(organization_id, run_id))
-        return bool(deleted.deleted_count)
+
+        async def remove(session: Any) -> bool:
+            await self._feedback.delete_many(place, session=session)
+            deleted = await self._runs.delete_one(_one(organization_id, run_id), session=session)
+            return bool(deleted.deleted_count)
+
+        return await in_transaction(self._client, remove)
 
     @guarded
     async def unchecked(self, limit: int) -> Sequence[RunRecord]:
@@ -183,7 +189,7 @@ class RunRepository:
 
     @guarded
     async def delete_of_workflow(self, organization_id: str, workflow_id: str) -> None:
-        """Delete all runs of a workflow, with their turns."""
+        """Delete all runs of a workflow, with their turns and what was said of them."""
         wanted = {"organization_id": organization_id, "workflow_id": workflow_id}
         cursor = self._runs.find(wanted, {"_id": 1}, hint=indexes.RUNS_BY_WORKFLOW)
         ids = [document["_id"] async for document in cursor]
@@ -191,6 +197,8 @@ class RunRepository:
         for events in (self._turns, self._shown, self._speech):
             await events.delete_many(of_runs)
         await self._runs.delete_many({**wanted, "_id": {"$in": ids}})
+        of_workflow = {"organization_id": organization_id, "workflow_id": workflow_id}
+        await self._feedback.delete_many(of_workflow, hint=indexes.FEEDBACK_BY_WORKFLOW)
 
     @guarded
     async def record_turn(self, call: RecordTurnCall) -> None:
@@ -271,6 +279,13 @@ class RunRepository:
         documents = [document async for document in cursor]
         await self._values.load(documents, _PAIR)
         return [document["pair"] for document in documents]
+
+    @guarded
+    async def turn_count(self, organization_id: str, run_id: str) -> int:
+        """Return how many turns of a run are kept."""
+        wanted = {"run_id": ObjectId(run_id), "organization_id": organization_id}
+        count: int = await self._turns.count_documents(wanted, hint=indexes.TURNS_BY_NUMBER)
+        return count
 
     async def _insert_within(self, document: Document, max_open: int) -> None:
         """Write a run unless as many are open; those that begin at once go one by one."""

@@ -15,7 +15,9 @@ from api.schemas.workflows import OBJECT_ID
 from dialogs.state import RunInput, RunStatus
 from operations.graph_secrets import mask_keys
 from operations.interactive_runs import Turn
+from operations.run_feedback import said_of, with_feedback
 from store.interactive_runs import RunRecord
+from store.run_feedback import Feedback, Target
 
 JsonObject = dict[str, JsonValue]
 
@@ -130,12 +132,14 @@ def execute_response(turn: Turn) -> JsonObject:
     }
 
 
-def run_envelope(record: RunRecord, pairs: Sequence[JsonValue]) -> JsonObject:
+def run_envelope(
+    record: RunRecord, pairs: Sequence[JsonValue], feedback: Sequence[Feedback]
+) -> JsonObject:
     """Return a run with everything that is kept of it; keys of models are masked."""
     graph = {} if record.start is None else record.start.graph.model_dump(mode="json")
     state = _state(record) | {
-        "input_output_pairs": [*pairs],
-        "comments": [],
+        "input_output_pairs": with_feedback(pairs, feedback),
+        "comments": said_of(feedback, Target("run"))["comments"],
         "llm_token_usage": record.usage or {},
         "llm_latency_stats": record.latency or {},
         "workflow_config_fully_hydrated": mask_keys(graph),

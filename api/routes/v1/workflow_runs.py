@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Response, status
 from pydantic import AfterValidator
 
-from api.deps import InteractiveRunsDep, TeamCallerDep
+from api.deps import InteractiveRunsDep, RunFeedbackDep, TeamCallerDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.parameters import AnInstant, IdempotencyKey, within_reach
@@ -103,10 +103,14 @@ async def list_workflow_runs(
     responses=v1_refusals(404, 422, 500),
 )
 async def get_workflow_run(
-    workflow_run_id: AnObjectId, caller: TeamCallerDep, runs: InteractiveRunsDep
+    workflow_run_id: AnObjectId,
+    caller: TeamCallerDep,
+    runs: InteractiveRunsDep,
+    feedback: RunFeedbackDep,
 ) -> Response:
-    """Return a run with all its turns, and the graph that it runs."""
-    return reply(run_envelope(*await runs.get(caller, workflow_run_id)))
+    """Return a run with all its turns, what was said of them, and the graph that it runs."""
+    record, pairs = await runs.get(caller, workflow_run_id)
+    return reply(run_envelope(record, pairs, await feedback.of_run(caller, workflow_run_id)))
 
 
 @router.delete(
