@@ -27,7 +27,9 @@ from store.models import Organization
 from store.organizations import OrganizationRepository, Tier
 from store.rotation import SealedValues
 
-app = typer.Typer(name="admin", help="Look after a platform.", no_args_is_help=True)
+app = typer.Typer(
+    name="admin", help="Look after a platform.", no_args_is_help=True, add_completion=False
+)
 
 
 @app.callback()

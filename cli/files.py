@@ -15,7 +15,9 @@ from cli.registration import existing
 from cli.run import print_json, report
 from cli.transfers import download, upload
 
-app = typer.Typer(name="files", help="Documents that flows work on.", no_args_is_help=True)
+app = typer.Typer(
+    name="files", help="Documents that flows work on.", no_args_is_help=True, add_completion=False
+)
 
 FlowArgument = Annotated[str, typer.Argument(help="A flow's id or name.")]
 FileArgument = Annotated[str, typer.Argument(metavar="KEY", help="A file key, or file: and one.")]

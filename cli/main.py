@@ -6,29 +6,17 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, backup, bootstrap, chat, definitions, files, run, token, up, workflows
+from cli.lazy import LazyGroup
 from flows.errors import EngineError
 
 app = typer.Typer(
     name="perdure",
+    cls=LazyGroup,
     help="Durable flows as a service, on Temporal.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command("up")(up.up)
-app.command("run")(run.run)
-app.command("chat")(chat.chat)
-app.command("apply")(definitions.apply)
-app.command("export")(definitions.export)
-app.command("diff")(definitions.diff)
-app.command("backup")(backup.backup)
-app.command("restore")(backup.restore)
-app.command("bootstrap")(bootstrap.bootstrap)
-app.command("token")(token.token)
-app.add_typer(workflows.app)
-app.add_typer(admin.app)
-app.add_typer(files.app)
 
 
 def _show_version(wanted: bool) -> None:

@@ -29,6 +29,7 @@ app = typer.Typer(
     name="workflows",
     help="Interactive workflows and their runs.",
     no_args_is_help=True,
+    add_completion=False,
 )
 
 Named = Annotated[str, typer.Argument(metavar="WORKFLOW", help="A workflow's id or name.")]
