@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections.abc import Collection
 from dataclasses import asdict
 from typing import Annotated
 
@@ -39,15 +40,19 @@ def _group() -> None:
 
 @app.command("check")
 def check(
+    executions: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of flow executions; all there are, unless given."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Compare every execution that is served with Temporal; exit 1 if anything differs.
+    """Compare executions, as they are served, with Temporal; exit 1 if anything differs.
 
     Works on the servers that the PERDURE_* variables name; needs no API, and changes nothing.
     """
     settings = load_settings()
     try:
-        verdict = asyncio.run(_verdict(settings))
+        verdict = asyncio.run(_verdict(settings, executions or ()))
     finally:
         settle_interpreter()
     typer.echo(json.dumps(asdict(verdict)) if as_json else _told(verdict))
@@ -159,7 +164,7 @@ async def _rotation(settings: Settings) -> Rotation:
         mongo.close()
 
 
-async def _verdict(settings: Settings) -> Verdict:
+async def _verdict(settings: Settings, only: Collection[str]) -> Verdict:
     mongo = Mongo(settings.mongodb_uri.get_secret_value(), settings.mongodb_database)
     try:
         client = await connect(
@@ -170,7 +175,7 @@ async def _verdict(settings: Settings) -> Verdict:
             lazy=True,
         )
         gateway = Gateway(client, settings.task_queue)
-        return await TruthCheck(Audit(mongo.database), gateway).run()
+        return await TruthCheck(Audit(mongo.database), gateway).run(only)
     finally:
         mongo.close()
 

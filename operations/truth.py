@@ -4,7 +4,7 @@ Source: docs/operations.md, "Is what is shown true?".
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 
 from contracts.names import flow_workflow_id
@@ -55,10 +55,14 @@ class TruthCheck:
         self._audit = audit
         self._gateway = gateway
 
-    async def run(self) -> Verdict:
+    async def run(self, only: Collection[str] = ()) -> Verdict:
         """Check all there is.
 
+        Args:
+            only: Ids of the executions to look at, slots included; all of them if there is none.
+
         Raises:
+            FlowExecutionNotFoundError: An id that was given is no execution's.
             UnavailableError: Temporal or the store stopped answering.
         """
         verdict = Verdict()
@@ -69,10 +73,13 @@ class TruthCheck:
                 await self._check(record, verdict)
 
         stale_before = await self._stale_slots()
-        async for page in self._pages():
+        async for page in self._pages() if not only else self._chosen(only):
             await asyncio.gather(*(checked(record) for record in page))
         if stale_before:
-            verdict.differences.extend(stale_before & await self._stale_slots())
+            stale = stale_before & await self._stale_slots()
+            verdict.differences.extend(
+                found for found in stale if not only or found.flow_execution_id in only
+            )
         verdict.differences.sort(key=lambda found: (found.flow_execution_id, found.what))
         return verdict
 
@@ -81,6 +88,9 @@ class TruthCheck:
         while page := await self._audit.executions(after=after, limit=PAGE_SIZE):
             yield page
             after = page[-1].id
+
+    async def _chosen(self, only: Collection[str]) -> AsyncIterator[list[ExecutionRecord]]:
+        yield [await self._audit.execution(flow_execution_id) for flow_execution_id in only]
 
     async def _stale_slots(self) -> set[Difference]:
         """Return slots that nothing holds which runs; one that just ended may give its own back."""

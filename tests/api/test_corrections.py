@@ -6,7 +6,6 @@ from uuid import uuid4
 import pytest
 from pydantic import JsonValue
 
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.corrected import (
     BROKEN,
@@ -23,6 +22,7 @@ from tests.support.corrected import (
 from tests.support.documents import task
 from tests.support.eventually import eventually
 from tests.support.platform import CLOSED, Platform
+from tests.support.truth import differences
 from tests.support.web import Request, Web, serving
 
 Json = dict[str, JsonValue]

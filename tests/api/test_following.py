@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import JsonValue
 
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.corrected import CONSTANT, Corrected, a_flow, calls, echo, echoed
 from tests.support.eventually import eventually
 from tests.support.platform import CLOSED, Execution, Platform
+from tests.support.truth import differences
 from tests.support.web import Web, serving
 
 Json = dict[str, JsonValue]

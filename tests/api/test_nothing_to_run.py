@@ -6,12 +6,12 @@ import pytest
 from pydantic import JsonValue
 
 from operations.reuse import MAX_RESULTS
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.corrected import Corrected, a_flow, answered, calls, echo, echoed
 from tests.support.flow_builders import a_flow as a_flow_with_edges
 from tests.support.flow_builders import an_input, edge, task
 from tests.support.platform import Execution, Platform
+from tests.support.truth import differences
 from tests.support.web import Web, serving
 
 Json = dict[str, JsonValue]

@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from pydantic import JsonValue
 
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.chain_model import READS, Chain
 from tests.support.corrected import Corrected, a_chain, answered, calls, echoed
 from tests.support.eventually import eventually
 from tests.support.platform import CLOSED, Platform
+from tests.support.truth import differences
 from tests.support.walks import Ground, patience, walk, walks_to_take
 from tests.support.web import Request, Web, serving
 

@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from pydantic import JsonValue
 
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.eventually import eventually
 from tests.support.platform import CLOSED, Execution, Json, Platform
 from tests.support.reviewers import Person, a_person, assignments_of, decision, reviews_of
 from tests.support.submissions import submit
+from tests.support.truth import differences
 from tests.support.waiting_model import Shown, Waiting, waiting_flow
 from tests.support.walks import Ground, patience, walk, walks_to_take
 

@@ -11,10 +11,10 @@ import httpx
 import pytest
 from pydantic import JsonValue
 
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api, running_api, settings_for
 from tests.support.flow_builders import a_flow, task
 from tests.support.platform import CLOSED, Execution, Json, Platform
+from tests.support.truth import differences
 
 ORDER: Json = {"number": 7, "customer": "Ada"}
 FIELDS: list[JsonValue] = [

@@ -1,19 +1,13 @@
 """The engine over the real store: what the API serves is what the histories say."""
 
 import asyncio
-from collections.abc import Collection
 
-from motor.motor_asyncio import AsyncIOMotorClient
 from pydantic import JsonValue
 
-from operations.truth import TruthCheck
-from runtime.gateway import Gateway
-from runtime.payload_storage import MongoStorageDriver
-from runtime.temporal import connect
-from store.audit import Audit
 from tests.fixtures.api import Api
 from tests.support.flow_builders import a_flow, an_input, edge, task
 from tests.support.platform import CLOSED, Execution, Platform
+from tests.support.truth import differences
 from tests.workflows.test_generated_flows import drawn
 
 Json = dict[str, JsonValue]
@@ -21,27 +15,6 @@ Json = dict[str, JsonValue]
 GENERATED = 40
 AT_ONCE = 8
 LIST_INPUT = an_input("start", {"id": "n", "data_type": "list"})
-
-
-async def differences(api: Api, executions: Collection[Execution]) -> list[str]:
-    """Return where the read model and the histories disagree about these executions."""
-    settings = api.settings
-    mongo: AsyncIOMotorClient = AsyncIOMotorClient(
-        settings.mongodb_uri.get_secret_value(), tz_aware=True
-    )
-    database = mongo[settings.mongodb_database]
-    client = await connect(
-        settings.temporal_address,
-        settings.temporal_namespace,
-        storage_driver=MongoStorageDriver(database),
-    )
-    try:
-        gateway = Gateway(client, settings.task_queue)
-        verdict = await TruthCheck(Audit(database), gateway).run()
-    finally:
-        mongo.close()
-    ours = {execution.id for execution in executions}
-    return [found.what for found in verdict.differences if found.flow_execution_id in ours]
 
 
 def each(name: str, reads: str) -> Json:

@@ -6,7 +6,6 @@ from pydantic import JsonValue
 
 from store.review_acts import Completion, ReviewActs
 from store.review_models import Reviewer
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.eventually import eventually
 from tests.support.flow_builders import a_flow, task
@@ -22,6 +21,7 @@ from tests.support.reviewers import (
     reviews_of,
 )
 from tests.support.submissions import shown_waiting, waiting_execution
+from tests.support.truth import differences
 
 EXTRACTED: Json = {"total": 10, "currency": "EUR"}
 

@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.effect_flows import INPUT, an_effect
 from tests.support.effect_flows import a_flow as an_effect_flow
@@ -13,6 +12,7 @@ from tests.support.limits import held_by
 from tests.support.platform import Execution, Json, Platform
 from tests.support.receiver import Receiver, receiving
 from tests.support.submissions import acknowledged, asking, shown_waiting, waiting_execution
+from tests.support.truth import differences
 
 
 @pytest.fixture

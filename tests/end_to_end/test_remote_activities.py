@@ -12,11 +12,11 @@ from temporalio.client import Client
 
 import worker
 from runtime.embedded import NAMESPACE
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api, ready_api, settings_for
 from tests.support.eventually import eventually
 from tests.support.flow_builders import a_flow, an_input, task
 from tests.support.platform import Execution, Json, Platform
+from tests.support.truth import differences
 from tests.support.typescript import typescript_worker
 
 QUICK: JsonValue = {"max_attempts": 3, "initial_interval_seconds": 0.05}

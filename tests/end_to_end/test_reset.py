@@ -11,12 +11,12 @@ from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from contracts.names import flow_workflow_id
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.effect_flows import a_flow, a_note, an_effect
 from tests.support.eventually import eventually
 from tests.support.platform import CLOSED, Execution, Platform
 from tests.support.receiver import Receiver, receiving
+from tests.support.truth import differences
 
 SCHEDULED = EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED
 FIRST_FINISHED = 4

@@ -22,12 +22,12 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from contracts.messages import FireCall, FireReply
 from contracts.names import flow_schedule_id
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api, ready_api, settings_for
 from tests.support.eventually import eventually
 from tests.support.flow_builders import a_flow, task
 from tests.support.operations import operations_on
 from tests.support.platform import CLOSED, Execution, Json, Platform
+from tests.support.truth import differences
 
 NEVER = "0 0 29 2 *"
 

@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from temporalio.client import Client
 
 from contracts.names import flow_workflow_id
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.fixtures.api import Api
 from tests.support.eventually import eventually
 from tests.support.flow_builders import a_flow, an_input, task
 from tests.support.platform import CLOSED, Execution, Json, Platform
+from tests.support.truth import differences
 
 
 def a_wait(seconds: float) -> Json:

@@ -7,7 +7,6 @@ from temporalio.client import Client
 
 from contracts.names import flow_workflow_id
 from store.webhook_data import WebhookDataRepository
-from tests.end_to_end.test_engine_and_read_model import differences
 from tests.end_to_end.test_reset import agreed, reset
 from tests.fixtures.api import Api
 from tests.support.eventually import eventually
@@ -22,6 +21,7 @@ from tests.support.submissions import (
     submit,
     waiting_execution,
 )
+from tests.support.truth import differences
 
 BEFORE_A_TASK_ENDS = (
     EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,

@@ -2,11 +2,14 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from contracts.names import flow_workflow_id
+from flows.errors import FlowExecutionNotFoundError
+from operations.truth import TruthCheck
 from store.models import ExecutionRecord
 from store.slots import slot_key
 from store.values import encode
@@ -117,6 +120,31 @@ async def test_a_lie_is_found(
 
     found = await at_work.differences()
     assert any(difference.startswith(expected) for difference in found), found
+
+
+async def test_only_the_executions_that_are_named_are_looked_at(
+    at_work: Operations, receiver: Receiver, database: AsyncIOMotorDatabase
+) -> None:
+    named, other = [await an_ended_execution(at_work, receiver) for _ in range(2)]
+    held = [slot_key(each.id, each.generation) for each in (named, other)]
+    for each in (named, other):
+        await of_row("note", output=encode({"from": 1}))(database, each.id)
+    await database["execution_slots"].insert_one(
+        {"_id": named.organization_id, "limit": 9, "held": held}
+    )
+
+    verdict = await TruthCheck(at_work.audit, at_work.gateway).run([named.id])
+
+    assert verdict.checked == 1
+    assert {found.flow_execution_id for found in verdict.differences} == {named.id}
+    assert {"holds a slot, but does not run", "note: another output is shown"} <= {
+        found.what for found in verdict.differences
+    }
+
+
+async def test_an_unknown_execution_cannot_be_checked(operations: Operations) -> None:
+    with pytest.raises(FlowExecutionNotFoundError):
+        await TruthCheck(operations.audit, operations.gateway).run([str(uuid4())])
 
 
 async def test_a_deleted_execution_is_checked_as_well(

@@ -44,7 +44,7 @@ async def test_the_token_itself_is_stored_nowhere(stores: Stores) -> None:
     stored = await stores.database["api_keys"].find().to_list(length=None)
 
     assert token not in repr(stored)
-    assert token.rpartition("_")[2][:12] not in repr(stored)
+    assert token[-12:] not in repr(stored)
 
 
 @pytest.mark.parametrize("change", ["longer", "shorter", "other", "empty"])
