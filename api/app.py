@@ -43,6 +43,7 @@ from api.routes import (
 from api.routes.v1 import (
     global_variables,
     run_feedback,
+    run_reruns,
     run_streams,
     super_nodes,
     workflow_catalogue,
@@ -93,6 +94,7 @@ ROUTERS = (
     workflow_runs.of_workflows,
     workflow_runs.router,
     run_feedback.router,
+    run_reruns.router,
     run_streams.router,
     global_variables.router,
     health.router,

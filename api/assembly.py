@@ -39,6 +39,7 @@ from operations.pinned import PinnedDefinitions
 from operations.profiles import Profiles
 from operations.run_feedback import RunFeedback
 from operations.run_listening import RunListening
+from operations.run_reruns import RunReruns
 from operations.runnable import RunnableWorkflows
 from operations.schedules import Schedules
 from operations.sealing import Sealing
@@ -76,6 +77,7 @@ from store.invitations import InvitationRepository
 from store.organizations import OrganizationRepository
 from store.people import PersonRepository
 from store.posted_outputs import PostedOutputRepository
+from store.rerun_tokens import RerunTokenRepository
 from store.run_events import RunEventRepository
 from store.run_feed import RunFeed
 from store.run_feedback import FeedbackRepository
@@ -192,6 +194,14 @@ def _services(
     )
     workflows = Workflows(WorkflowRepository(mongo.database), vault)
     catalogue = WorkflowCatalogue(mongo.database)
+    runnable = RunnableWorkflows(
+        workflows,
+        WorkflowRepository(mongo.database),
+        credentials_stored,
+        variables_stored,
+        has_default_model=settings.llm_base_url is not None,
+    )
+    runs_stored = RunRepository(mongo.database)
     corrections, planning = correcting_on(mongo, definitions, sealing, starter)
     return Services(
         authenticator=Authenticator(
@@ -228,20 +238,9 @@ def _services(
         catalogue=Catalogue(catalogue, workflows),
         super_nodes=SuperNodes(catalogue, workflows),
         workflows=workflows,
-        interactive_runs=InteractiveRuns(
-            RunnableWorkflows(
-                workflows,
-                WorkflowRepository(mongo.database),
-                credentials_stored,
-                variables_stored,
-                has_default_model=settings.llm_base_url is not None,
-            ),
-            RunRepository(mongo.database),
-            runs,
-        ),
-        run_feedback=RunFeedback(
-            RunRepository(mongo.database), FeedbackRepository(mongo.database), people
-        ),
+        interactive_runs=InteractiveRuns(runnable, runs_stored, runs),
+        run_reruns=RunReruns(runs_stored, runnable, RerunTokenRepository(mongo.database), runs),
+        run_feedback=RunFeedback(runs_stored, FeedbackRepository(mongo.database), people),
         worker_groups=WorkerGroups(groups, people, invited),
         service_accounts=ServiceAccounts(accounts, ServiceAccountRepository(mongo.database)),
         reviews=reviews_on(mongo, gateway, definitions, settings.review_timeout),

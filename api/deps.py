@@ -26,6 +26,7 @@ from operations.planning import Planning
 from operations.profiles import Profiles
 from operations.reviews import Reviews
 from operations.run_feedback import RunFeedback
+from operations.run_reruns import RunReruns
 from operations.service_accounts import ServiceAccounts
 from operations.super_nodes import SuperNodes
 from operations.task_tags import TaskTags
@@ -132,6 +133,10 @@ async def _run_feedback(request: Request) -> RunFeedback:
     return services_of(request).run_feedback
 
 
+async def _run_reruns(request: Request) -> RunReruns:
+    return services_of(request).run_reruns
+
+
 async def _bundles(request: Request) -> Bundles:
     return services_of(request).bundles
 
@@ -194,6 +199,7 @@ PlanningDep = Annotated[Planning, Depends(_planning)]
 ProfilesDep = Annotated[Profiles, Depends(_profiles)]
 GlobalVariablesDep = Annotated[GlobalVariables, Depends(_global_variables)]
 InteractiveRunsDep = Annotated[InteractiveRuns, Depends(_interactive_runs)]
+RunRerunsDep = Annotated[RunReruns, Depends(_run_reruns)]
 RunFeedbackDep = Annotated[RunFeedback, Depends(_run_feedback)]
 BundlesDep = Annotated[Bundles, Depends(_bundles)]
 CatalogueDep = Annotated[Catalogue, Depends(_catalogue)]

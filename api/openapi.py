@@ -27,6 +27,7 @@ TAGS = [
     {"name": "workflows", "description": "Interactive workflows and their versions."},
     {"name": "workflow-runs", "description": "Conversations and their turns."},
     {"name": "run-feedback", "description": "What people say of runs that have ended."},
+    {"name": "run-reruns", "description": "Runs that begin in the middle of another."},
     {"name": "super-nodes", "description": "Workflows that stand for a node of others."},
     {"name": "global-variables", "description": "Values that all workflows read."},
     {"name": "health", "description": "For whoever keeps the process running."},

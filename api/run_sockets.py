@@ -30,6 +30,7 @@ from flows.errors import (
     InteractiveRunEndedError,
     InvalidError,
     RateLimitedError,
+    RerunTokenNotFoundError,
     StoreUnavailableError,
     TooLargeError,
 )
@@ -152,8 +153,6 @@ class RunConversation:
             raise InvalidError("nothing was said") from None
         if frame.given.initial_state is not None:
             raise AgreedError(HAS_STATE, "a run begins without a state: initial_state must be null")
-        if frame.rerun_token is not None:
-            raise AgreedError(UNKNOWN_RERUN, "the rerun_token is not known")
         return frame
 
     async def _begun(
@@ -161,6 +160,9 @@ class RunConversation:
     ) -> tuple[RunRecord, Work | None, str]:
         """Return the run, what is to be done for its next turn, and what to say about it."""
         runs = services.interactive_runs
+        if frame.rerun_token is not None:
+            record = await _redeemed(services, caller, frame)
+            return record, runs.first_turn(record), "re-run accepted"
         if frame.run_id is None:
             if frame.follows or frame.workflow_id is None:
                 what = "workflow_run_id" if frame.follows else "workflow_id"
@@ -262,6 +264,27 @@ class _Talk:
     async def _carried(self, work: Work) -> None:
         await self._carrying.begun(work)
         self._listening.wake()
+
+
+async def _redeemed(services: Services, caller: Caller, frame: Frame) -> RunRecord:
+    """Return the run that a token stands for.
+
+    Raises:
+        AgreedError: There is no such token, or it is of something else than the frame says.
+    """
+    token = frame.rerun_token
+    if not isinstance(token, str) or frame.run_id is not None or frame.follows:
+        raise AgreedError(UNKNOWN_RERUN, "the rerun_token is not known, or does not begin a run")
+    try:
+        return await services.run_reruns.redeem(
+            caller,
+            token,
+            frame.given,
+            workflow_id=frame.workflow_id,
+            version_number=frame.version_number,
+        )
+    except RerunTokenNotFoundError as error:
+        raise AgreedError(UNKNOWN_RERUN, error.message) from error
 
 
 def _code_of(error: EngineError) -> int:

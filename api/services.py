@@ -26,6 +26,7 @@ from operations.profiles import Profiles
 from operations.reviews import Reviews
 from operations.run_feedback import RunFeedback
 from operations.run_listening import RunListening
+from operations.run_reruns import RunReruns
 from operations.service_accounts import ServiceAccounts
 from operations.super_nodes import SuperNodes
 from operations.task_tags import TaskTags
@@ -73,6 +74,7 @@ class Services:
     notifications: Notifications
     run_feedback: RunFeedback
     run_listening: RunListening
+    run_reruns: RunReruns
     webhooks: Webhooks
     worker_groups: WorkerGroups
     workflows: Workflows

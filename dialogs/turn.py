@@ -65,7 +65,7 @@ class Turn:
         self.node_runs = self.model_calls = self.tool_calls = 0
         self.tool_milliseconds = 0.0
         self.model_latency = Latency()
-        self._merge()
+        take_in(graph, state, given)
         self.dynamic = self._dynamic()
         self._written = self._written_so_far()
         self._scope = Scope(
@@ -250,17 +250,6 @@ class Turn:
         heard = (each.content for each in reversed(self.thread.messages) if each.role == "user")
         return next(heard, ABSENT)
 
-    def _merge(self) -> None:
-        state, given = self.state, self.given
-        if state.turn_number == 0:
-            self.thread.runtime_variables.update(self.graph.runtime_variables)
-        state.turn_number += 1
-        layers = [(given.dynamic_variables, given.runtime_variables)]
-        layers += [(each.dynamic_variables, each.runtime_variables) for each in given.main_inputs]
-        for dynamic, runtime in layers:
-            state.dynamic_variables.update(dynamic)
-            self.thread.runtime_variables.update(callers_own(runtime))
-
     def _dynamic(self) -> Values:
         return dynamic_values(
             team=self.fixed.team_variables,
@@ -277,6 +266,19 @@ class Turn:
             if logical_id in self.node_by_id and self.node_by_id[logical_id].name:
                 written[self.node_by_id[logical_id].name] = values
         return written
+
+
+def take_in(graph: Graph, state: RunState, given: RunInput) -> None:
+    """Begin a turn: count it, and merge the variables that it is given over those that are held."""
+    variables = state.main.runtime_variables
+    if state.turn_number == 0:
+        variables.update(graph.runtime_variables)
+    state.turn_number += 1
+    layers = [(given.dynamic_variables, given.runtime_variables)]
+    layers += [(each.dynamic_variables, each.runtime_variables) for each in given.main_inputs]
+    for dynamic, runtime in layers:
+        state.dynamic_variables.update(dynamic)
+        variables.update(callers_own(runtime))
 
 
 def origin(node: Node, visit: int) -> JsonObject:

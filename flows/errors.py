@@ -21,6 +21,7 @@ The category decides what a caller sees; the class says what happened::
     │   ├── TaskExecutionNotFoundError
     │   ├── TaskOutputNotFoundError
     │   ├── InteractiveRunNotFoundError
+    │   ├── RerunTokenNotFoundError
     │   ├── OrganizationNotFoundError
     │   ├── CredentialNotFoundError
     │   ├── WorkerGroupNotFoundError
@@ -181,6 +182,10 @@ class TaskOutputNotFoundError(NotFoundError):
 
 class InteractiveRunNotFoundError(NotFoundError):
     """No interactive run has this id in the caller's organization, or it belongs elsewhere."""
+
+
+class RerunTokenNotFoundError(NotFoundError):
+    """No token of this kind lets a run begin: it is unknown, expired, used, or of another turn."""
 
 
 class OrganizationNotFoundError(NotFoundError):

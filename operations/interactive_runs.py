@@ -10,13 +10,11 @@ from pydantic import JsonValue
 from contracts.runs import (
     Answer,
     AnswerKind,
-    InteractiveRunStart,
     StopAsked,
     TurnGiven,
     TurnView,
 )
-from dialogs.model import Graph
-from dialogs.state import Fixed, RunInput, RunStatus
+from dialogs.state import RunInput, RunStatus
 from dialogs.turns import start_node
 from flows.errors import (
     InteractiveRunEndedError,
@@ -26,6 +24,7 @@ from flows.errors import (
     TurnUnderWayError,
 )
 from operations.caller import Caller, Role
+from operations.run_beginnings import TURNS_A_HISTORY, Resolved, beginning
 from operations.run_inputs import (
     id_of_messages,
     refuse_other,
@@ -33,27 +32,7 @@ from operations.run_inputs import (
     refuse_unusable,
 )
 from runtime.run_gateway import RunGateway
-from store.clock import now
-from store.interactive_runs import RunQuery, RunRecord, RunRepository, new_run_id
-
-TURNS_A_HISTORY = 200
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
-    """A version of a workflow as a run takes it: whatever changes later, it does not.
-
-    Attributes:
-        max_open_runs: How many runs of the workflow may be open at once; None for any number.
-    """
-
-    workflow_id: str
-    name: str
-    version_number: int
-    version_name: str | None
-    graph: Graph
-    fixed: Fixed
-    max_open_runs: int | None = None
+from store.interactive_runs import RunQuery, RunRecord, RunRepository
 
 
 class Workflows(Protocol):
@@ -263,21 +242,15 @@ class InteractiveRuns:
         workflow = await self._workflows.resolved(caller, workflow_id, version_number)
         if start_node(workflow.graph) is None:
             raise InvalidError("the graph has no start node")
-        start = InteractiveRunStart(
-            organization_id=caller.organization_id,
-            workflow_id=workflow_id,
-            workflow_name=workflow.name,
-            version_number=workflow.version_number,
-            run_id=new_run_id(),
-            graph=workflow.graph,
-            fixed=workflow.fixed,
-            queued=[TurnGiven(input_id=input_id, run_input=given)],
+        record = beginning(
+            caller,
+            workflow,
+            TurnGiven(input_id=input_id, run_input=given),
+            is_keyed=is_keyed,
             turns_a_history=self._turns_a_history,
         )
-        made = await self._runs.create(
-            _record(caller, workflow, start, given, is_keyed=is_keyed), workflow.max_open_runs
-        )
-        if made.id != start.run_id:
+        made = await self._runs.create(record, workflow.max_open_runs)
+        if made.id != record.id:
             refuse_other_beginning(made, given, version_number)
         return made
 
@@ -350,30 +323,3 @@ class InteractiveRuns:
 
 def _cancelled(record: RunRecord) -> TurnView:
     return TurnView(turn_number=record.turn_number, status=record.status, events=[])
-
-
-def _record(
-    caller: Caller,
-    workflow: Resolved,
-    start: InteractiveRunStart,
-    given: RunInput,
-    *,
-    is_keyed: bool,
-) -> RunRecord:
-    at = now()
-    return RunRecord(
-        id=start.run_id,
-        organization_id=start.organization_id,
-        workflow_id=start.workflow_id,
-        version_number=start.version_number,
-        version_name=workflow.version_name,
-        status=RunStatus.NOT_STARTED,
-        turn_number=0,
-        input_id=start.queued[0].input_id,
-        is_keyed=is_keyed,
-        run_by=given.run_by,
-        created_by=caller.user_id,
-        created_at=at,
-        updated_at=at,
-        start=start,
-    )

@@ -36,6 +36,21 @@ def refuse_other_beginning(record: RunRecord, given: RunInput, version_number: i
         refuse_other(record.start.queued[0].run_input.model_dump(mode="json"), given)
 
 
+def refuse_other_repetition(made: RunRecord, wanted: RunRecord) -> None:
+    """Refuse a key that began another run than the repetition that is wanted.
+
+    Raises:
+        IdempotencyConflictError: It did.
+    """
+    if (made.source_run_id, made.source_turn_index) != (
+        wanted.source_run_id,
+        wanted.source_turn_index,
+    ):
+        raise IdempotencyConflictError("this key began another run before")
+    if wanted.start is not None:
+        refuse_other_beginning(made, wanted.start.queued[0].run_input, wanted.start.version_number)
+
+
 def refuse_other(stored: JsonValue, given: RunInput) -> None:
     """Refuse an input that is not the one that came before; fields may have come up since then.
 

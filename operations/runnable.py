@@ -9,7 +9,7 @@ from flows.errors import InvalidError
 from flows.secrets import CREDENTIALS
 from operations.caller import Caller
 from operations.graph_secrets import with_owner
-from operations.interactive_runs import Resolved
+from operations.run_beginnings import Resolved
 from operations.workflows import Workflows
 from store.credentials import CredentialRepository
 from store.global_variables import VariableRepository
@@ -65,6 +65,14 @@ class RunnableWorkflows:
             fixed=fixed,
             max_open_runs=workflow.max_concurrent_runs,
         )
+
+    async def max_open_runs(self, caller: Caller, workflow_id: str) -> int | None:
+        """Return how many runs of a workflow may be open at once; None for any number.
+
+        Raises:
+            WorkflowNotFoundError: No such workflow.
+        """
+        return (await self._repository.get(caller.organization_id, workflow_id)).max_concurrent_runs
 
     async def _fixed(self, organization_id: str) -> Fixed:
         """Return what the organization has for all its runs; of secrets only the names."""

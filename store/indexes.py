@@ -64,6 +64,7 @@ RUNS_BY_KEY = "unique_by_key"
 RUNS_BY_CREATED = "by_created"
 RUNS_BY_WORKFLOW = "by_workflow_created"
 RUNS_OPEN = "open_by_check"
+RUNS_BY_SOURCE = "by_source"
 TURNS_BY_NUMBER = "unique_by_number"
 TURNS_BY_INPUT = "by_input"
 TURNS_BY_EVENT = "by_first_event"
@@ -108,6 +109,11 @@ INDEXES: dict[str, list[IndexModel]] = {
         _index(RUNS_BY_CREATED, "organization_id", "-created_at", "-_id"),
         _index(RUNS_BY_WORKFLOW, "organization_id", "workflow_id", "-created_at", "-_id"),
         _index(RUNS_OPEN, "checked_at", only={"is_open": True}),
+        _index(
+            RUNS_BY_SOURCE,
+            *("organization_id", "source_run_id", "source_turn_index"),
+            only={"source_run_id": {"$exists": True}},
+        ),
     ],
     collections.INTERACTIVE_TURNS: [
         _index(TURNS_BY_NUMBER, "run_id", "turn_number", unique=True),
@@ -121,6 +127,9 @@ INDEXES: dict[str, list[IndexModel]] = {
     collections.RUN_FEEDBACK: [
         _index(FEEDBACK_BY_RUN, "run_id", "at", "_id"),
         _index(FEEDBACK_BY_WORKFLOW, "organization_id", "workflow_id"),
+    ],
+    collections.RERUN_TOKENS: [
+        IndexModel([("expires_at", ASCENDING)], name="expiry", expireAfterSeconds=0),
     ],
     collections.RUN_EVENTS: [
         _index(SHOWN_BY_EVENT, "run_id", "-first_event", unique=True),

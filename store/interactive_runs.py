@@ -6,7 +6,7 @@ run itself, each before anybody is answered.
 Source: docs/decisions/0048-turns-over-temporal.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -271,11 +271,10 @@ class RunRepository:
         return None if document is None else await self._view(document)
 
     @guarded
-    async def pairs(self, organization_id: str, run_id: str) -> Sequence[JsonValue]:
-        """Return what is kept of every turn, in order."""
-        cursor = self._turns.find(
-            {"run_id": ObjectId(run_id), "organization_id": organization_id}
-        ).sort([("turn_number", 1)])
+    async def pairs(self, organization_id: str, run_id: str, limit: int = 0) -> Sequence[JsonValue]:
+        """Return what is kept of every turn, or of the first ones, in order."""
+        wanted = {"run_id": ObjectId(run_id), "organization_id": organization_id}
+        cursor = self._turns.find(wanted).sort([("turn_number", 1)]).limit(limit)
         documents = [document async for document in cursor]
         await self._values.load(documents, _PAIR)
         return [document["pair"] for document in documents]
@@ -286,6 +285,14 @@ class RunRepository:
         wanted = {"run_id": ObjectId(run_id), "organization_id": organization_id}
         count: int = await self._turns.count_documents(wanted, hint=indexes.TURNS_BY_NUMBER)
         return count
+
+    @guarded
+    async def rerun_counts(self, organization_id: str, run_id: str) -> Mapping[int, int]:
+        """Return how many runs repeat a run, by the index of the turn that they begin with."""
+        wanted = {"organization_id": organization_id, "source_run_id": run_id}
+        by_turn = {"$group": {"_id": "$source_turn_index", "count": {"$sum": 1}}}
+        cursor = self._runs.aggregate([{"$match": wanted}, by_turn], hint=indexes.RUNS_BY_SOURCE)
+        return {each["_id"]: each["count"] async for each in cursor}
 
     async def _insert_within(self, document: Document, max_open: int) -> None:
         """Write a run unless as many are open; those that begin at once go one by one."""

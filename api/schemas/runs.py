@@ -81,8 +81,8 @@ class RunState(TypedDict, total=False):
     llm_latency_stats: JsonObject
     workflow_config_fully_hydrated: JsonObject
     miscellaneous: JsonObject
-    source_workflow_run_id: None
-    checkpoint_source_turn_index: None
+    source_workflow_run_id: str | None
+    checkpoint_source_turn_index: int | None
     is_evaluation_run: bool
     evaluation_run_info: None
 
@@ -145,8 +145,8 @@ def run_envelope(
         "workflow_config_fully_hydrated": mask_keys(graph),
         "miscellaneous": {},
         "voice_conversation_id": None,
-        "source_workflow_run_id": None,
-        "checkpoint_source_turn_index": None,
+        "source_workflow_run_id": record.source_run_id,
+        "checkpoint_source_turn_index": record.source_turn_index,
         "is_evaluation_run": False,
         "evaluation_run_info": None,
     }

@@ -10,7 +10,8 @@ from pydantic import JsonValue
 from dialogs.effects import HttpCall, HttpReply, ModelCall, ModelReply, ToolCall, ToolReply
 from dialogs.events import ANY_EVENT, Event, JsonObject
 from dialogs.model import Graph
-from dialogs.state import Fixed, RunInput, RunState
+from dialogs.restoring import restored
+from dialogs.state import Fixed, RunInput, RunState, RunStatus
 from dialogs.turns import TurnOutcome, run_turn
 from dialogs.variables import Chance
 
@@ -112,13 +113,18 @@ class Played:
 
 
 class Conversation:
-    """A run that a test talks to; its state goes through JSON between turns, as over a restart."""
+    """A run that a test talks to.
+
+    Its state goes through JSON between turns, as over a restart; and while it waits, what its
+    events say of it is the same.
+    """
 
     def __init__(self, document: JsonObject, fixed: Fixed | None = None) -> None:
         self.graph = Graph.model_validate(document)
         self.fixed = fixed or Fixed()
         self.state = RunState(run_id="6512f1aaaabbbbccccdddde1")
         self.driver = Played()
+        self.pairs: list[JsonObject] = []
 
     async def turn(self, said: str | None = None, **fields: Any) -> TurnOutcome:
         inputs: JsonObject = {"node_run_inputs": [{"messages": [{"content": said}]}]}
@@ -130,7 +136,19 @@ class Conversation:
             event.model_dump()["type"] for event in self.driver.told
         ]
         self.state = RunState.model_validate_json(self.state.model_dump_json())
+        self.pairs.append(outcome.pair)
+        if outcome.status is RunStatus.WAITING:
+            told = restored(self.graph, RunState(run_id=self.state.run_id), self.pairs)
+            assert remembered(told) == remembered(self.state)
         return outcome
+
+
+def remembered(state: RunState) -> JsonObject:
+    """Return what of a state matters to the turns to come: not what was paid so far."""
+    shown = state.model_dump(mode="json", exclude={"usage", "latency", "status"})
+    written = shown["main"]["written_by_node"]
+    shown["main"]["written_by_node"] = {name: each for name, each in written.items() if each}
+    return shown
 
 
 def kinds(outcome: TurnOutcome) -> list[JsonValue]:

@@ -17,7 +17,8 @@ from contracts.runs import TurnView
 from dialogs.model import Graph
 from dialogs.state import Fixed, RunInput
 from operations.caller import Caller, Role
-from operations.interactive_runs import InteractiveRuns, Resolved
+from operations.interactive_runs import InteractiveRuns
+from operations.run_beginnings import Resolved
 from runtime.run_gateway import RunGateway
 from runtime.temporal import workflow_runner
 from store.indexes import ensure_indexes
