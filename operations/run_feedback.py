@@ -129,7 +129,7 @@ class RunFeedback:
 
 
 def with_feedback(pairs: Sequence[JsonValue], feedback: Sequence[Feedback]) -> list[JsonValue]:
-    """Return a run's turns with what was said of them and of their events."""
+    """Return a run's turns with what was said of them, and the comments on their events."""
     if not feedback:
         return [*pairs]
     shown = copy.deepcopy([*pairs])
@@ -137,12 +137,17 @@ def with_feedback(pairs: Sequence[JsonValue], feedback: Sequence[Feedback]) -> l
         if isinstance(pair, dict):
             pair.update(said_of(feedback, Target("turn", str(index))))
     for event in _events(shown):
-        said = said_of(feedback, Target("event", str(event["logical_id"])))
-        # Events have no ratings of their own: clients know all fields of each type.
-        event["comments"] = said["comments"]
-        if said["ratings"]:
-            event["ratings"] = said["ratings"]
+        target = Target("event", str(event["logical_id"]))
+        event["comments"] = said_of(feedback, target)["comments"]
     return shown
+
+
+def ratings_of_events(feedback: Sequence[Feedback]) -> Json:
+    """Return the ratings of events, by their ids; events are closed types, which have none."""
+    targets = dict.fromkeys(
+        each.target for each in feedback if each.target.kind == "event" and each.kind == "rating"
+    )
+    return {target.id: said_of(feedback, target)["ratings"] for target in targets}
 
 
 def said_of(feedback: Sequence[Feedback], target: Target) -> Json:

@@ -15,7 +15,7 @@ from api.schemas.workflows import OBJECT_ID
 from dialogs.state import RunInput, RunStatus
 from operations.graph_secrets import mask_keys
 from operations.interactive_runs import Turn
-from operations.run_feedback import said_of, with_feedback
+from operations.run_feedback import ratings_of_events, said_of, with_feedback
 from store.interactive_runs import RunRecord
 from store.run_feedback import Feedback, Target
 
@@ -77,6 +77,7 @@ class RunState(TypedDict, total=False):
     voice_conversation_id: None
     input_output_pairs: list[JsonValue]
     comments: list[JsonValue]
+    event_ratings: dict[str, list[JsonValue]]
     llm_token_usage: JsonObject
     llm_latency_stats: JsonObject
     workflow_config_fully_hydrated: JsonObject
@@ -140,6 +141,7 @@ def run_envelope(
     state = _state(record) | {
         "input_output_pairs": with_feedback(pairs, feedback),
         "comments": said_of(feedback, Target("run"))["comments"],
+        "event_ratings": ratings_of_events(feedback),
         "llm_token_usage": record.usage or {},
         "llm_latency_stats": record.latency or {},
         "workflow_config_fully_hydrated": mask_keys(graph),

@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from dialogs.events import ANY_EVENT
 from store.collections import RUN_FEEDBACK
 from store.run_feedback import MAX_FEEDBACK
 from tests.api.test_workflow_runs import a_speaker, a_workflow, turn, two_speakers
@@ -87,18 +88,20 @@ async def test_an_event_has_its_own_comments_and_ratings(reviewer: Reviewer) -> 
     rated = await reviewer.done("PUT", f"events/{event_id}/rating", {"value": "strong_up"})
 
     shown, other = await reviewer.event(2), await reviewer.event(1)
+    ratings = (await reviewer.run())["event_ratings"]
     assert texts(shown["comments"]) == ["well said"]
-    assert [each["value"] for each in shown["ratings"]] == ["strong_up"]
+    assert [each["value"] for each in ratings[event_id]] == ["strong_up"]
+    assert rated["ratings"] == ratings[event_id]
     assert texts(rated["comments"]) == ["well said"]
     assert other["comments"] == []
-    assert "ratings" not in other
+    ANY_EVENT.validate_python(shown)
     comment = shown["comments"][0]["logical_id"]
     elsewhere = await reviewer.call("DELETE", f"comments/{comment}")
     await reviewer.done("DELETE", f"events/{event_id}/comments/{comment}")
     await reviewer.done("DELETE", f"events/{event_id}/rating")
     assert elsewhere.status_code == 404
-    bare = {name: value for name, value in shown.items() if name != "ratings"}
-    assert await reviewer.event(2) == {**bare, "comments": []}
+    assert await reviewer.event(2) == {**shown, "comments": []}
+    assert (await reviewer.run())["event_ratings"] == {}
 
 
 async def test_a_turn_is_rated_once_by_each_who_rates_it(
