@@ -5,6 +5,7 @@ from typing import Any
 from uuid import uuid4
 
 import httpx
+import jsonschema_rs
 
 from tests.support.eventually import eventually
 from tests.support.interactive import a_call_graph, a_desk, said
@@ -248,6 +249,29 @@ async def test_runs_are_listed_newest_first_and_deleted(working: Platform) -> No
     assert (await working.client.get(f"{path}/{waiting}")).status_code == 404
     assert (await listed())["total"] == 1
     assert (await executed(working, workflow_id, a_word("x"), run_id=waiting)).status_code == 404
+
+
+async def test_schemas_of_runs_are_those_of_a_real_run(working: Platform) -> None:
+    workflow_id = await a_workflow(working, a_desk())
+    run_id = str((await turn(working, workflow_id))["run_id"])
+    await turn(working, workflow_id, a_word("bye", choice="finish"), run_id=run_id)
+
+    schemas = (await working.client.get("/v1/workflow-runs/schema")).json()
+    shown = (await working.client.get(f"/v1/workflow-runs/{run_id}")).json()["workflow_run"]
+
+    state = shown["workflow_run"]
+    pair = state["input_output_pairs"][1]
+    parts = {
+        "run_schema": state,
+        "run_input_output_pair_schema": pair,
+        "run_input_schema": pair["run_input"],
+        "run_output_schema": pair["run_output"],
+    }
+    assert {*schemas} == {*parts}
+    for name, part in parts.items():
+        jsonschema_rs.validator_for(schemas[name]).validate(part)
+    wrong = {**pair["run_output"], "events": [{"type": "unheard_of"}]}
+    assert not jsonschema_rs.validator_for(schemas["run_output_schema"]).is_valid(wrong)
 
 
 async def test_runs_go_with_their_workflow(working: Platform) -> None:

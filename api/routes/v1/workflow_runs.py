@@ -9,6 +9,7 @@ from api.deps import InteractiveRunsDep, RunFeedbackDep, TeamCallerDep
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.parameters import AnInstant, IdempotencyKey, within_reach
+from api.schemas.run_schemas import RunSchemasResponse, run_schemas
 from api.schemas.runs import (
     ExecuteRequest,
     ExecuteResponse,
@@ -21,6 +22,7 @@ from api.schemas.runs import (
 )
 from api.schemas.v1_errors import v1_refusals
 from api.schemas.workflows import OBJECT_ID, AnObjectId, PageNumber, PageSize
+from operations.caller import Role
 from store.interactive_runs import RunQuery
 
 of_workflows = APIRouter(prefix="/v1/workflows", tags=["workflow-runs"], route_class=ProtectedRoute)
@@ -94,6 +96,18 @@ async def list_workflow_runs(
     )
     found, total = await runs.list(caller, query)
     return reply(run_list(found, total, page, size))
+
+
+@router.get(
+    "/schema",
+    summary="Get the schemas of runs",
+    response_model=RunSchemasResponse,
+    responses=v1_refusals(500),
+)
+async def get_workflow_run_schema(caller: TeamCallerDep) -> Response:
+    """Return JSON Schemas of a run, of what a turn is given, and of what it comes to."""
+    caller.require(Role.PUBLISHER, "see runs")
+    return reply(run_schemas())
 
 
 @router.get(
