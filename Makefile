@@ -9,7 +9,8 @@ TYPESCRIPT_WORKER := build/typescript_worker/.installed
 PYTEST := $(BIN)/python -m pytest
 # One process more than cores: tests wait for servers more than they calculate. A file stays in one
 # process, because its tests often share a platform; the order is kept, because long files end early.
-PYTEST_PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# A process that is lost ends the run: pytest-xdist 3.8 hangs when it has replaced one.
+PYTEST_PARALLEL := -n $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1) --maxprocesses 4 --max-worker-restart 0 --dist loadfile --no-loadscope-reorder
 
 # The sandbox loads our modules anew for every workflow: without bytecode it compiles them each time.
 unexport PYTHONDONTWRITEBYTECODE
