@@ -5,6 +5,7 @@ from typing import Any, cast
 from fastapi import FastAPI
 
 from api.auth import API_KEY_HEADER
+from api.examples.joining import add_examples
 from api.media_types import JSON, YAML_TYPES
 
 TAGS = [
@@ -56,6 +57,7 @@ class PerdureAPI(FastAPI):
         if self.openapi_schema is None:
             document = super().openapi()
             document.setdefault("components", {})["securitySchemes"] = _SCHEMES
+            add_examples(document)
             for path, operations in document["paths"].items():
                 for method, operation in cast(dict[str, dict[str, Any]], operations).items():
                     if path.startswith(_PROTECTED_PREFIXES):

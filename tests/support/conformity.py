@@ -48,7 +48,7 @@ class Conformity:
         @cache
         def built(template: str, method: str, status: str) -> Draft202012Validator:
             answer = self._document["paths"][template][method]["responses"][status]
-            schema = _pointing_into(DOCUMENT, answer["content"]["application/json"]["schema"])
+            schema = pointing_into(DOCUMENT, answer["content"]["application/json"]["schema"])
             return Draft202012Validator(schema, validate_formats=True, registry=schemas)
 
         return built
@@ -87,17 +87,17 @@ class Conformity:
         assert not errors, f"{method} {template} {status}: {errors}"
 
 
-def _pointing_into(document: str, schema: JsonValue) -> Any:
+def pointing_into(document: str, schema: JsonValue) -> Any:
     """Return a schema whose references name the document that they are in."""
     if isinstance(schema, dict):
         return {
             key: f"{document}{value}"
             if key == "$ref" and isinstance(value, str)
-            else _pointing_into(document, value)
+            else pointing_into(document, value)
             for key, value in schema.items()
         }
     if isinstance(schema, list):
-        return [_pointing_into(document, item) for item in schema]
+        return [pointing_into(document, item) for item in schema]
     return schema
 
 
