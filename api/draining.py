@@ -3,7 +3,7 @@
 Whoever keeps a connection open may send the next request at the very moment in which the server
 closes it, and cannot know whether it was read. So connections are closed by answers instead: told
 to stop, the process serves on for a moment, each answer saying ``Connection: close``, and says that
-it is not ready. Only then does it stop listening.
+it is not ready. Only then does it stop listening, and lets those who have just connected ask.
 
 Source: docs/operations.md, "Rolling restarts".
 """
@@ -12,17 +12,24 @@ import asyncio
 import logging
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from types import FrameType
 
+import uvicorn
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.envelope import error_reply
 
 READINESS = "/health/ready"
+
+LAST_WORDS_SECONDS = 0.3
+"""How long those who have just connected may take to ask."""
+
+_QUIET_SECONDS = 0.000_2
+_MOST_LOOKS = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +92,7 @@ def drained_first(draining: Draining, grace: timedelta) -> Iterator[None]:
         yield
         return
     loop = asyncio.get_running_loop()
+    leaving: list[asyncio.Task[None]] = []
     stops = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def stop(number: int, frame: FrameType | None) -> None:
@@ -100,7 +108,16 @@ def drained_first(draining: Draining, grace: timedelta) -> Iterator[None]:
         draining.has_begun = True
         logger.info("draining", extra={"seconds": grace.total_seconds()})
         loop.call_soon_threadsafe(draining.end_streams)
-        loop.call_soon_threadsafe(loop.call_later, grace.total_seconds(), stop, number, None)
+        loop.call_soon_threadsafe(leave, number)
+
+    def leave(number: int) -> None:
+        leaving.append(loop.create_task(take_leave(number)))
+
+    async def take_leave(number: int) -> None:
+        await asyncio.sleep(grace.total_seconds())
+        await stop_listening(_listeners(stops[signal.Signals(number)]))
+        await asyncio.sleep(LAST_WORDS_SECONDS)
+        stop(number, None)
 
     signal.signal(signal.SIGTERM, drain)
     signal.signal(signal.SIGINT, stop)
@@ -108,3 +125,25 @@ def drained_first(draining: Draining, grace: timedelta) -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+async def stop_listening(listeners: Sequence[asyncio.AbstractServer]) -> None:
+    """Close listeners right behind a moment in which the loop took in whoever had connected.
+
+    Closing resets those whom the kernel has connected and nobody has taken in yet. How long ago
+    the loop looked is how long its last turn took.
+    """
+    loop = asyncio.get_running_loop()
+    for _ in range(_MOST_LOOKS):
+        before = loop.time()
+        await asyncio.sleep(0)
+        if loop.time() - before < _QUIET_SECONDS:
+            break
+    for listener in listeners:
+        listener.close()
+
+
+def _listeners(handler: object) -> Sequence[asyncio.AbstractServer]:
+    """Return the listeners of the server that a signal's handler belongs to."""
+    server = getattr(handler, "__self__", None)
+    return list(server.servers) if isinstance(server, uvicorn.Server) else []
