@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +32,9 @@ from store.notices import NoticeKind
 KEEP_ALIVE = timedelta(seconds=15)
 SEND_PATIENCE = timedelta(seconds=20)
 """How long one message may wait for a reader who takes nothing."""
+
+_NEW = timedelta(seconds=5)
+_LOOKS = (0.01, 0.05, 0.2, 1.0)
 
 NORMAL = 1000
 TOO_LARGE = 1009
@@ -115,13 +118,22 @@ class Watch:
         return encode(event_message(event, output))
 
     async def _output(self, event: Event) -> TaskOutputRecord | None:
+        """Return the output that an event is about; None if it is hidden by now.
+
+        What announces an output and what it is found by are written side by side, so one that is
+        new may be found a moment later.
+        """
         notice = event.notice
-        try:
-            return await self.services.task_outputs.get(
-                notice.flow.organization_id, notice.subject_id
-            )
-        except TaskOutputNotFoundError:
-            return None  # hidden since
+        for pause in (*_LOOKS, None):
+            try:
+                return await self.services.task_outputs.get(
+                    notice.flow.organization_id, notice.subject_id
+                )
+            except TaskOutputNotFoundError:
+                if pause is None or datetime.now(UTC) - notice.at > _NEW:
+                    break
+            await asyncio.sleep(pause)
+        return None
 
 
 def close_code(error: EngineError) -> int:

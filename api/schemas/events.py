@@ -33,9 +33,11 @@ def event_message(event: Event, output: TaskOutputRecord | None) -> EventMessage
     """Return an event as it is told.
 
     Args:
-        output: The task output that it is about, where its summary is to be told.
+        output: The task output that it is about, where its summary is to be told; None if it is
+            gone.
     """
     notice = event.notice
+    shown = _summary(output) if notice.kind is NoticeKind.TASK_OUTPUT_SUMMARY else {}
     return {
         "id": str(event.position),
         "type": notice.kind,
@@ -43,13 +45,15 @@ def event_message(event: Event, output: TaskOutputRecord | None) -> EventMessage
         "flow_execution_id": notice.flow_execution_id,
         "task_name": notice.task_name,
         "status": notice.status,
-        "data": {**notice.data, **({} if output is None else _summary(output))},
+        "data": {**notice.data, **shown},
         "timestamp": notice.at,
     }
 
 
-def _summary(output: TaskOutputRecord) -> dict[str, JsonValue]:
+def _summary(output: TaskOutputRecord | None) -> dict[str, JsonValue]:
     """Return a task output as its summary shows it; a large one has to be asked for."""
+    if output is None:
+        return {"summary": None, "summary_omitted": True}
     shown = cast(dict[str, JsonValue], task_summary_view(output))
     is_large = len(encode(output.summary)) > MAX_SUMMARY_BYTES
     return {
