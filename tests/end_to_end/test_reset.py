@@ -33,6 +33,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def reset(client: Client, execution: Execution, *, to_start: bool = False) -> None:
     """Reset a first generation to its start, or to where it scheduled its last effect."""
     handle = client.get_workflow_handle(flow_workflow_id(execution.id, 1))
+
+    async def has_finished_a_task() -> bool:
+        """Rows are written within a workflow task, so they show before it is finished."""
+        return (await handle.describe()).history_length >= FIRST_FINISHED
+
+    await eventually(has_finished_a_task, saying="the first workflow task ends")
     described = await handle.describe()
     scheduled = [
         event.activity_task_scheduled_event_attributes.workflow_task_completed_event_id

@@ -192,13 +192,15 @@ async def test_a_stop_reaches_a_turn_that_is_under_way(
             await eventually(lambda: receiver.arrived("/call"), 20, saying="the call begins")
             [record], _ = await desk.runs.list(desk.caller, RunQuery())
 
-            stopped = await desk.runs.execute(
-                desk.caller, DESK, RunInput(command="stop"), run_id=record.id
-            )
+            try:
+                stopped = await desk.runs.execute(
+                    desk.caller, DESK, RunInput(command="stop"), run_id=record.id
+                )
 
-            assert stopped.view.status is RunStatus.CANCELLED
-            assert (await turn).view.status is RunStatus.CANCELLED
-            gate.set()
+                assert stopped.view.status is RunStatus.CANCELLED
+                assert (await turn).view.status is RunStatus.CANCELLED
+            finally:
+                gate.set()  # the worker waits for the call
     _, pairs = await desk.runs.get(desk.caller, record.id)
     assert len(pairs) == 1
 

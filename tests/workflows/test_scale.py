@@ -120,7 +120,10 @@ async def test_an_iteration_over_10_000_items_completes(stored: Engine) -> None:
 
 @pytest.mark.parametrize("make", [instant, effect])
 async def test_a_task_takes_no_more_events_in_a_large_flow(stored: Engine, make: object) -> None:
-    """How long a task takes there is measured by ``make bench``."""
+    """How long a task takes there is measured by ``make bench``.
+
+    On a busy machine fewer ends of tasks share a workflow task, which adds events.
+    """
     field = "body" if make is effect else "value"
 
     async def events_per_task(count: int) -> float:
@@ -131,4 +134,4 @@ async def test_a_task_takes_no_more_events_in_a_large_flow(stored: Engine, make:
         handle = await completed(stored, tasks, {"n": 1})
         return len(await kinds_of(handle)) / count
 
-    assert await events_per_task(500) <= await events_per_task(10)
+    assert await events_per_task(500) <= 1.3 * await events_per_task(10)
