@@ -67,19 +67,20 @@ class Leftovers:
                 "live": True,
                 "edited_status": NOT_EDITED,
             },
-            {"task_name": 1, "item": 1, "attempt": 1},
+            {"task_name": 1, "item": 1, "attempt": 1, "status": 1, "rank": 1},
         )
         wanted = {(word.task_name, word.item) for word in words}
         last: dict[tuple[str, int | None], Document] = {}
         async for row in cursor.sort("attempt", 1).hint(indexes.ROWS_BY_ITEM):
             if (row["task_name"], row["item"]) in wanted:
                 last[row["task_name"], row["item"]] = row
-        if last:
+        undone = [row for row in last.values() if not _is_undone(row)]
+        if undone:
             at = now()
             await self._rows.bulk_write(
                 [
                     UpdateOne({"_id": row["_id"]}, {"$set": {**_UNDONE, **_times(at)}})
-                    for row in last.values()
+                    for row in undone
                 ],
                 ordered=False,
             )
@@ -107,6 +108,7 @@ class Leftovers:
             operations.append(UpdateMany(unreported, {"$set": closing}))
         if operations:
             await self._rows.bulk_write(operations, ordered=False)
+        await self.cancel(context, [word for word in call.tasks if is_cancelled(word)])
         if call.status != ExecutionStatus.COMPLETED.value:
             await self._reviews.withdraw(context.flow_execution_id, context.generation)
 
@@ -176,6 +178,17 @@ class Leftovers:
                 "edited_status": NOT_EDITED,
             }
             yield UpdateMany(unheard, {"$set": {**_UNDONE, **_times(at)}})
+
+
+def is_cancelled(word: TaskSettlement) -> bool:
+    """Return whether a task or an item was told to stop, by whichever attempt it had come to."""
+    is_iteration = word.item_count is not None and word.item is None
+    return word.state is TaskState.CANCELLED and word.attempt is None and not is_iteration
+
+
+def _is_undone(row: Document) -> bool:
+    """Return whether a row says already that its task was told to stop."""
+    return bool(row["status"] == _UNDONE["status"] and row["rank"] == SETTLED)
 
 
 def _times(at: object) -> Document:

@@ -66,6 +66,49 @@ async def test_an_attempt_that_opens_while_its_execution_closes_is_refused_or_cl
         assert not OPEN & set(await statuses(run, "t"))
 
 
+async def test_a_failure_that_comes_while_its_execution_closes_is_a_cancellation(
+    stores: Stores,
+) -> None:
+    """However far the failed attempt gets: its task was given up, and nothing tries it again."""
+    for turn in range(40):
+        run = await stores.running()
+        await run.open("t")
+
+        async def fail_late(run: Running = run, turn: int = turn) -> None:
+            await asyncio.sleep(turn / 10_000)
+            await run.close("t", error="not yet", was_opened=True)
+
+        await asyncio.gather(
+            fail_late(),
+            run.settle(said("t", TaskState.CANCELLED), status="cancelled"),
+            return_exceptions=True,
+        )
+        assert await statuses(run, "t") == [CANCELLED]
+        assert (await run.output("t")).processing_status is CANCELLED
+
+
+async def test_a_retry_that_fails_while_its_execution_closes_is_a_cancellation(
+    stores: Stores,
+) -> None:
+    for turn in range(40):
+        run = await stores.running()
+        await run.open("t")
+        await run.close("t", error="not yet", was_opened=True)
+
+        async def try_again(run: Running = run, turn: int = turn) -> None:
+            await asyncio.sleep(turn / 10_000)
+            await run.open("t", 2)
+            await run.close("t", 2, error="not yet", was_opened=True)
+
+        await asyncio.gather(
+            try_again(),
+            run.settle(said("t", TaskState.CANCELLED), status="cancelled"),
+            return_exceptions=True,
+        )
+        assert (await statuses(run, "t"))[-1] is CANCELLED
+        assert (await run.output("t")).processing_status is CANCELLED
+
+
 async def test_a_row_left_open_by_a_failed_run_counts_as_failed_for_good(run: Running) -> None:
     await run.open("t")
 
