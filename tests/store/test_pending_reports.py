@@ -1,10 +1,13 @@
 """Rows of instant work may wait a moment; nothing is lost by it, and settling takes them along."""
 
+from datetime import timedelta
 from typing import Any
 
+import pytest
 from pydantic import JsonValue
 
 from contracts.messages import SettleTasksCall, TaskState
+from store import pending_reports
 from store.models import ProcessingStatus
 from store.rows import REPORTED, SETTLED
 from tests.support.eventually import eventually
@@ -83,7 +86,10 @@ async def test_what_was_given_up_is_not_shown_as_completed(run: Running) -> None
     assert (row.processing_status, row.output) == (ProcessingStatus.CANCELLED, None)
 
 
-async def test_a_process_that_dies_first_costs_one_question(run: Running) -> None:
+async def test_a_process_that_dies_first_costs_one_question(
+    run: Running, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pending_reports, "LINGER", timedelta(hours=1))
     await noted(run, "t", output=1)
     survivor = Running(Stores(run.stores.database), run.context)
 
