@@ -1,13 +1,14 @@
 """What a model may answer, and what an answer holds."""
 
-import jsonschema_rs
 from pydantic import JsonValue
 
 from activities.json_values import NotJsonError, parse_json
 from flows.errors import TaskFailedError
 from flows.executors.spec import JsonSchema
+from flows.json_schemas import first_fault
 
 _FENCE = "```"
+_SHOWN_CHARS = 400
 _UNSUPPORTED = ("format",)
 
 
@@ -60,12 +61,11 @@ def completed(value: JsonValue, schema: JsonSchema) -> dict[str, JsonValue]:
 
     Raises:
         TaskFailedError: ``InvalidAnswer``, worth a retry; it does not fit the schema.
+        ValueError: The schema is none.
     """
-    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    fault = next(iter(validator.iter_errors(value)), None)
+    fault = first_fault(schema, value, "the answer")
     if fault is not None:
-        place = ".".join(map(str, fault.instance_path)) or "the answer"
-        raise _invalid(f"the model's answer does not fit: {place}: {fault.message[:300]}")
+        raise _invalid(f"the model's answer does not fit: {fault[:_SHOWN_CHARS]}")
     whole = _with_nulls(value, schema)
     if not isinstance(whole, dict):
         raise _invalid("the model's answer is no object")

@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
-import jsonschema_rs
 from temporalio import activity
 
 from activities.chat import ChatModels
@@ -28,6 +27,7 @@ from flows.errors import (
     SealBrokenError,
     TaskFailedError,
 )
+from flows.json_schemas import first_fault
 from flows.secrets import sealed_in
 from operations.vault import Vault
 
@@ -185,13 +185,11 @@ def _checked_call(called: Called, function: Function | None) -> FunctionCall:
         return call
     try:
         arguments = parse_json(call.written)
-        validator = jsonschema_rs.Draft202012Validator(function.parameters)
-        fault = next(iter(validator.iter_errors(arguments)), None)
+        fault = first_fault(function.parameters, arguments, "the arguments")
     except (NotJsonError, ValueError) as error:
         return call.model_copy(update={"fault": str(error)[:_SHOWN_CHARS]})
     if fault is not None:
-        place = ".".join(map(str, fault.instance_path)) or "the arguments"
-        return call.model_copy(update={"fault": f"{place}: {fault.message}"[:_SHOWN_CHARS]})
+        return call.model_copy(update={"fault": fault[:_SHOWN_CHARS]})
     return call.model_copy(update={"arguments": arguments})
 
 

@@ -11,6 +11,7 @@ from pydantic import JsonValue
 from flows.errors import Fault
 from flows.executors.spec import JsonSchema
 from flows.faults import shown
+from flows.json_schemas import validator_of
 from flows.model import Task
 from flows.outputs import output_schema
 from flows.references import value_at
@@ -25,8 +26,8 @@ def output_faults(task: Task, output: JsonValue) -> list[Fault]:
 
 def schema_faults(schema: JsonSchema, value: JsonValue) -> list[Fault]:
     """Return one fault for each field of a value that does not fit; locations start inside it."""
-    validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
-    return [fault for error in validator.iter_errors(value) for fault in _faults(error, value)]
+    errors = validator_of(schema).iter_errors(value)
+    return [fault for error in errors for fault in _faults(error, value)]
 
 
 def _faults(error: jsonschema_rs.ValidationError, value: JsonValue) -> list[Fault]:
