@@ -21,7 +21,6 @@ from flows.executors.classify import (
 )
 from flows.executors.doc_to_structured import DOC_TO_STRUCTURED, DocToStructuredParameters
 from flows.executors.document import DocumentParameters
-from flows.executors.fields import object_schema
 from flows.executors.spec import JsonSchema
 
 DocToText = Callable[[TaskCall], Awaitable[JsonValue]]
@@ -62,11 +61,11 @@ class ModelActivities:
             TaskFailedError: As ``doc_to_text`` and ``LanguageModels.ask`` say.
         """
         parameters = parameters_of(call, DocToStructuredParameters)
-        schema = object_schema(parameters.fields, required=False)
+        schema = parameters.answer_schema
         deadline = _deadline(allowed_seconds(DOC_TO_STRUCTURED.default_timeout))
         text = await self._text(call, parameters)
         question = Question(_task(_EXTRACT, parameters.instructions, schema), text, schema)
-        return (await self._ask(call, question, parameters.worker, deadline)).value
+        return (await self._ask(call, question, parameters.model_name, deadline)).value
 
     @activity.defn(name=CLASSIFY_DOCUMENT.name)
     async def classify_document(self, call: TaskCall) -> JsonValue:

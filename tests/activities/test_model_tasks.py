@@ -139,6 +139,45 @@ async def test_fields_that_take_anything_are_asked_for_loosely(tasks: Tasks) -> 
     assert asked_schema(server)["strict"] is False
 
 
+async def test_a_schema_and_a_model_may_be_named_in_place_of_fields_and_a_worker(
+    tasks: Tasks,
+) -> None:
+    schema: JsonValue = {
+        "type": "object",
+        "properties": {"number": {"$ref": "#/$defs/number"}},
+        "required": ["number"],
+        "$defs": {"number": {"type": "integer", "minimum": 4000}},
+    }
+    async with model_server(lambda _: completion({"number": 4711})) as server:
+        output = await tasks.extracted(server.endpoint(), fields=None, schema=schema, model="large")
+    async with model_server(lambda _: completion({"number": 7})) as small:
+        error = await tasks.failure(small.endpoint(), fields=None, schema=schema)
+
+    assert output == {"number": 4711}
+    assert server.asked[0]["model"] == "large"
+    assert error.type == "InvalidAnswer"
+    assert "number" in error.message
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"fields": None},
+        {"schema": {"type": "object"}},
+        {"fields": None, "schema": {"type": "string"}},
+        {"fields": None, "schema": {"type": "object", "properties": 5}},
+        {"worker": "large", "model": "small"},
+    ],
+    ids=["nothing", "both", "no object", "no schema", "two models"],
+)
+async def test_what_to_extract_is_said_once_and_well(tasks: Tasks, given: dict[str, Any]) -> None:
+    async with model_server(lambda _: completion(FOUND)) as server:
+        error = await tasks.failure(server.endpoint(), **given)
+
+    assert error.type == "InvalidParameters"
+    assert server.asked == []
+
+
 async def test_what_the_model_leaves_out_is_null(tasks: Tasks) -> None:
     answer = {"number": 4711, "rows": [{"pieces": 3}]}
     async with model_server(lambda _: completion(answer)) as server:

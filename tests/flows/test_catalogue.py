@@ -47,7 +47,8 @@ def test_it_is_closed_to_unknown_parameters(executor: TaskExecutor) -> None:
     faults = parameter_faults(executor, {"no such parameter": 1})
 
     assert "unknown_parameter" in [fault.type for fault in faults]
-    assert default_reference_modes(executor).keys() == executor.parameters.model_fields.keys()
+    fields = executor.parameters.model_fields.items()
+    assert default_reference_modes(executor).keys() == {each.alias or name for name, each in fields}
 
 
 @_ALL
