@@ -24,6 +24,7 @@ _FIELDS = {
     "input_task_name": 1,
     "run_id": 1,
     "slot": 1,
+    "edit_count": 1,
 }
 
 
@@ -33,6 +34,7 @@ class Fence:
 
     Attributes:
         is_counted: Whether it takes one of a limited number of slots while it runs.
+        edits: How often a person changed a result of it, in all generations.
     """
 
     organization_id: str
@@ -44,6 +46,7 @@ class Fence:
     input_task_name: str
     run_id: str | None = None
     is_counted: bool = False
+    edits: int = 0
 
     def admits(self, context: RunContext) -> bool:
         """Return whether this generation is the current one, and has not settled."""
@@ -144,4 +147,5 @@ def _fence(document: Mapping[str, Any]) -> Fence:
         input_task_name=document["input_task_name"],
         run_id=document.get("run_id"),
         is_counted="slot" in document,
+        edits=document.get("edit_count", 0),
     )

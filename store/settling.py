@@ -112,6 +112,8 @@ class Settling:
             return SettleExecutionReply(missing=missing)
         await self._tidy(call, fence)
         await self._staleness.confirm_edits(call, is_full=fence.is_full)
+        if fence.edits > context.edits:
+            await self._staleness.foretell(context)
         await self._close(call, fence)
         await self._conclude(call)
         await self._free(context, fence)

@@ -162,7 +162,7 @@ class Staleness:
             )
 
     async def conclude(self, call: SettleExecutionCall) -> None:
-        """Mark what depends on a result that was edited while a run went on, once it has closed.
+        """Mark what was outdated in the very moment of the close, or take the status back.
 
         Repeatable.
         """
@@ -170,6 +170,18 @@ class Staleness:
         closed = await self._executions.find_one(
             {"_id": context.flow_execution_id, "generation": context.generation, "is_open": False},
             {"outdated": 1},
+    async def foretell(self, context: RunContext) -> None:
+        """Mark what depends on a result that was edited while a run went on; it is about to close.
+
+        Whoever sees its status then sees the marks, too. Repeatable.
+        """
+        running = await self._executions.find_one(
+            {"_id": context.flow_execution_id, "generation": context.generation}, {"outdated": 1}
+        )
+        if running is not None:
+            since = outdated_since(running, context.edits)
+            await self.mark(context.flow_execution_id, since)
+
         )
         since = [] if closed is None else outdated_since(closed, context.edits)
         if not since:

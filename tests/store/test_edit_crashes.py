@@ -5,6 +5,13 @@ from store.models import ExecutionStatus
 from tests.store.test_crashes import each_crash
 from tests.support.stores import ORGANIZATION, Running, Stores, said
 
+WORDS = [
+    said("in", output={"a": 1}),
+    said("a", output=1),
+    said("b", output=2),
+    said("each", item_count=0),
+]
+
 
 def an_edit(run: Running, row_id: str, number: int, edits_before: int) -> Edit:
     return Edit(
@@ -26,12 +33,7 @@ async def test_a_correction_is_written_whole_or_not_at_all(
     """The row, what depends on it, an empty iteration's mark, and the execution: together."""
     await run.close("a", output=1)
     await run.close("b", output=2)
-    await run.settle(
-        said("in", output={"a": 1}),
-        said("a", output=1),
-        said("b", output=2),
-        said("each", item_count=0),
-    )
+    await run.settle(*WORDS)
     row_id = (await run.row("a")).id
     before = {
         name: await stores.database[name].find({}).to_list(length=None)
@@ -62,3 +64,39 @@ async def test_a_correction_is_written_whole_or_not_at_all(
                 await healthy.database[name].replace_one({"_id": document["_id"]}, document)
 
     assert await each_crash(mongo_uri, stores, correct, mended) >= 8
+
+
+async def test_who_sees_an_execution_stale_sees_what_in_it_is(
+    mongo_uri: str, stores: Stores
+) -> None:
+    """An edit while the run went on shows once it has ended: marks first, then the status."""
+    shown: set[ExecutionStatus] = set()
+    run: Running
+
+    async def end(cut: Stores) -> None:
+        nonlocal run
+        run = stores.run_of(await stores.created())
+        await run.close("a", output=1)
+        await EditRepository(stores.database).apply(an_edit(run, (await run.row("a")).id, 1, 0))
+        await run.close("b", output=2)
+        await Running(cut, run.context).settle(*WORDS)
+
+    async def mended(_: Stores) -> None:
+        record = await run.record()
+        shown.add(record.status)
+        if record.status is ExecutionStatus.STALE:
+            assert await stale(run) == {"b", "each"}
+        await run.settle(*WORDS)
+        assert (await run.record()).status is ExecutionStatus.STALE
+        assert await stale(run) == {"b", "each"}
+
+    assert await each_crash(mongo_uri, stores, end, mended) >= 8
+    assert ExecutionStatus.STALE in shown
+    assert len(shown) > 1
+
+
+async def stale(run: Running) -> set[str]:
+    """Return the tasks that are marked."""
+    marked = {row.task_name for row in await run.rows() if row.stale_status == "stale"}
+    outputs = await run.stores.task_outputs.of_execution(ORGANIZATION, run.id)
+    return marked | {each.task_name for each in outputs if each.stale_status == "stale"}
