@@ -41,6 +41,7 @@ from runtime.shutdown import run_until_signalled, unless_stopped
 from runtime.temporal import connect, worker_runtime, workflow_runner
 from runtime.tracing import Tracing, tracing
 from runtime.waiting import once_available
+from runtime.worker_stop import stopped
 from store import schema
 from store.adoption import Adoption
 from store.open_executions import OpenExecutions
@@ -132,15 +133,14 @@ async def serve(
         watching = asyncio.create_task(watch_open(OpenExecutions(mongo.database), metrics))
         stack.callback(watching.cancel)
         await stack.enter_async_context(receiving_mail(settings, mongo, gateway, created))
-        running = asyncio.ensure_future(worker.run())
+        running = asyncio.create_task(worker.run())
         facts = {"task_queue": settings.task_queue, "build_id": settings.build_id}
         logger.info("working", extra=facts | {"pid": os.getpid()})
         try:
             await unless_stopped(stop, asyncio.shield(running))
         finally:
             logger.info("stopping")
-            await worker.shutdown()
-            await running
+            await stopped(worker, running, settings.shutdown_grace)
             await projection.drain()
 
 
