@@ -37,9 +37,15 @@ class StopAsked(Message):
 
 
 class AwaitInput(Message):
-    """Update ``await_input``: answer when this input, or stop, has been dealt with."""
+    """Update ``await_input``: answer when this input, or stop, has been dealt with.
+
+    Attributes:
+        given: The input itself, for whoever sends no signal before; handing it in twice, in either
+            way, changes nothing.
+    """
 
     input_id: str
+    given: TurnGiven | None = None
 
 
 class AnswerKind(StrEnum):

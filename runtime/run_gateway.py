@@ -1,9 +1,10 @@
 """All that we ask of Temporal about interactive runs, and what it answers, translated.
 
-An input and the wait for its answer leave at the same moment: nearly always the server hands both
-to one workflow task.
+An input travels with the wait for its answer: nothing is written before a worker has taken it, and
+then everything at once. If none does, a signal keeps it. A stop and the wait for it leave at the
+same moment: nearly always the server hands both to one workflow task.
 
-Source: docs/decisions/0048-turns-over-temporal.md.
+Source: docs/decisions/0048-turns-over-temporal.md and 0060-inputs-travel-with-updates.md.
 """
 
 import asyncio
@@ -51,6 +52,9 @@ from flows.errors import RateLimitedError, TemporalUnavailableError
 from runtime.rpc_faults import WorkflowNotFoundError, translated
 
 SIGNAL_TIMEOUT = timedelta(seconds=2)
+UNHEARD = timedelta(seconds=1)
+"""After that long without an answer, an input is kept by the server, should no worker be there."""
+
 PATIENCE = timedelta(seconds=55)
 """Longer than a run lets anybody wait, shorter than callers do."""
 
@@ -134,21 +138,26 @@ class RunGateway:
             TemporalUnavailableError: The server does not answer; hand it in again.
             RateLimitedError: Too many wait for this run already.
         """
-        return await self._exchange(run_id, USER_INPUT, given, given.input_id)
+        asked = AwaitInput(input_id=given.input_id, given=given)
+        answering = asyncio.ensure_future(self._answer(run_id, asked))
+        try:
+            await asyncio.wait([answering], timeout=UNHEARD.total_seconds())
+            if not answering.done():
+                await self._signal(run_id, USER_INPUT, given)
+            return await answering
+        finally:
+            answering.cancel()
 
     async def stop(self, run_id: str, asked: StopAsked) -> Answer | None:
-        """End a run as cancelled and wait for that; None if it has ended."""
-        return await self._exchange(run_id, STOP, asked, asked.input_id)
+        """End a run as cancelled and wait for that; None if it has ended.
 
-    async def _exchange(
-        self, run_id: str, signal: str, told: Message, input_id: str
-    ) -> Answer | None:
-        """Send signal and update together; an update that finds its signal missing sends both."""
-        asked = AwaitInput(input_id=input_id)
+        Signal and update leave together; an update that finds its signal missing sends both again.
+        """
+        awaited = AwaitInput(input_id=asked.input_id)
         for _ in range(MAX_MOVES):
-            signalled = asyncio.ensure_future(self._signal(run_id, signal, told))
+            signalled = asyncio.ensure_future(self._signal(run_id, STOP, asked))
             try:
-                answer = await self._answer(run_id, asked)
+                answer = await self._answer(run_id, awaited)
                 is_told = await signalled
             finally:
                 signalled.cancel()

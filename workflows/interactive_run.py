@@ -100,8 +100,10 @@ class InteractiveRunWorkflow:
 
     @workflow.update(name=AWAIT_INPUT)
     async def await_input(self, asked: AwaitInput) -> Answer:
-        """Wait for the answer to an input, but not for ever."""
+        """Take the input that comes along, if any, and wait for its answer, but not for ever."""
         input_id = asked.input_id
+        if asked.given is not None and not self._is_moving:
+            self.user_input(asked.given)
         try:
             await workflow.wait_condition(
                 lambda: self._inbox.is_settled(input_id) or self._is_moving, timeout=LONGEST_WAIT

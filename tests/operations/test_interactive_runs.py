@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHandle
 
 from dialogs.state import RunInput, RunStatus
 from flows.errors import (
@@ -179,6 +179,55 @@ async def test_inputs_of_plain_clients_become_turns_in_their_order(
     assert [heard(pair) for pair in pairs[1:]] == [[input_id] for input_id in ids]
 
 
+async def test_an_input_that_comes_by_update_and_by_signal_is_one_turn(
+    desk: Desk, temporal_client: Client
+) -> None:
+    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+    handle = temporal_client.get_workflow_handle(f"workflow-run:{first.run_id}")
+    given = {"input_id": "both", "run_input": said("hello").model_dump(mode="json")}
+
+    answers = await asyncio.gather(
+        *(
+            handle.execute_update("await_input", {"input_id": "both", "given": given})
+            for _ in range(2)
+        ),
+        handle.signal("user_input", given),
+    )
+
+    assert [answer["turn"]["turn_number"] for answer in answers[:2]] == [2, 2]
+    record = await desk.repository.get(desk.caller.organization_id, first.run_id)
+    assert (record.status, record.turn_number) == (RunStatus.WAITING, 2)
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_an_input_that_comes_while_no_worker_is_there_is_kept(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str, is_heard: bool
+) -> None:
+    desk = await a_desk_on(database, temporal_client, task_queue)
+    async with desk.worker():
+        first = await desk.runs.execute(desk.caller, DESK, RunInput())
+    handle = temporal_client.get_workflow_handle(f"workflow-run:{first.run_id}")
+
+    turn = asyncio.create_task(
+        desk.runs.execute(desk.caller, DESK, said("hello"), run_id=first.run_id)
+    )
+    await eventually(lambda: is_signalled(handle), saying="the server keeps the input")
+    if not is_heard:  # as if the process had died
+        turn.cancel()
+        await asyncio.wait([turn])
+
+    async def is_taken() -> bool:
+        record = await desk.repository.get(desk.caller.organization_id, first.run_id)
+        return record.turn_number == 2
+
+    async with desk.worker():
+        await eventually(is_taken, saying="the input is a turn")
+        if is_heard:
+            assert (await turn).view.turn_number == 2
+        third = await desk.runs.execute(desk.caller, DESK, said("more"), run_id=first.run_id)
+    assert third.view.turn_number == 3
+
+
 async def test_a_stop_reaches_a_turn_that_is_under_way(
     database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
 ) -> None:
@@ -272,6 +321,13 @@ def sweep_of(desk: Desk, client: Client) -> RunSweep:
     """Return what looks at open runs."""
     gateway = Gateway(client, desk.task_queue)
     return RunSweep(desk.repository, gateway, RunGateway(client, desk.task_queue))
+
+
+async def is_signalled(handle: WorkflowHandle[Any, Any]) -> bool:
+    history = await handle.fetch_history()
+    return any(
+        event.HasField("workflow_execution_signaled_event_attributes") for event in history.events
+    )
 
 
 async def histories_of(client: Client, run_id: str) -> int:

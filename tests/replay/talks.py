@@ -10,6 +10,7 @@ from temporalio.worker import Worker
 
 from contracts.names import (
     ASK_MODEL,
+    AWAIT_INPUT,
     CALL_SERVICE,
     INTERACTIVE_RUN,
     RECORD_TURN,
@@ -19,6 +20,7 @@ from contracts.names import (
     USER_INPUT,
 )
 from contracts.runs import (
+    AwaitInput,
     InteractiveRunStart,
     RecordTurnCall,
     RecordTurnReply,
@@ -82,12 +84,14 @@ class Talk:
 
     Attributes:
         says: What a person says in each turn after the first, which says nothing.
+        asks: Whether each input travels with the update that waits for its answer.
         stops: Whether it is stopped in the end.
         turns_a_history: How many turns one history holds.
     """
 
     graph: dict[str, Any]
     says: tuple[RunInput, ...] = ()
+    asks: bool = False
     stops: bool = False
     turns_a_history: int = 200
 
@@ -111,14 +115,19 @@ class Talk:
             )
             latest = engine.client.get_workflow_handle(handle.id)
             for number, each in enumerate(self.says):
-                await latest.signal(
-                    USER_INPUT, TurnGiven(input_id=f"said {number}", run_input=each)
-                )
+                await self._tell(latest, TurnGiven(input_id=f"said {number}", run_input=each))
             if self.stops:
                 await latest.signal(STOP, StopAsked(input_id="stop"))
             await latest.result()
         first = engine.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
         return [first]
+
+    async def _tell(self, handle: AnyHandle, given: TurnGiven) -> None:
+        if self.asks:
+            asked = AwaitInput(input_id=given.input_id, given=given)
+            await handle.execute_update(AWAIT_INPUT, asked)
+        else:
+            await handle.signal(USER_INPUT, given)
 
     def _start(self, run_id: str) -> InteractiveRunStart:
         return InteractiveRunStart(
@@ -166,6 +175,7 @@ def _a_model_graph() -> dict[str, Any]:
 
 TALKS = {
     "talk": Talk(a_desk(), (said("hello"), _BYE)),
+    "talk_asks": Talk(a_desk(), (said("hello"), said("more"), _BYE), asks=True),
     "talk_calls_a_service": Talk(a_call_graph("http://x/call")),
     "talk_shows_its_events": Talk(a_call_graph("http://x/call")),
     "talk_stopped": Talk(a_desk(), (said("hello"),), stops=True),
