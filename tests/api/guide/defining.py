@@ -26,6 +26,7 @@ async def tell(story: Story) -> None:
     await _getting_in(story)
     await _defining(story)
     await _faults(story)
+    await _drafting(story)
 
 
 async def _getting_in(story: Story) -> None:
@@ -128,6 +129,27 @@ async def _faults(story: Story) -> None:
             },
         },
         expect=400,
+    )
+
+
+async def _drafting(story: Story) -> None:
+    telling = story.telling
+    telling.say("""
+        ### While you write one
+
+        An editor asks what the tasks of a definition yield before there is a flow: JSON Schemas of
+        outputs, of the input if wanted, and the faults as texts.
+        """)
+    drafted = quotes("{{quote.price}}")
+    await telling.call(
+        "POST",
+        "/api/task-data?include_input_schema=true&full_validation=true",
+        {"flow_definition": drafted},
+        keep=(
+            "output_schemas.request.properties",
+            "input_schemas.request.required",
+            "validation_errors",
+        ),
     )
 
 

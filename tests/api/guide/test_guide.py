@@ -11,6 +11,7 @@ from tests.api.guide import (
     asking,
     correcting,
     defining,
+    joining,
     keys,
     noting,
     running,
@@ -24,7 +25,7 @@ from tests.support.eventually import eventually
 from tests.support.served import served
 
 GUIDE = Path(__file__).resolve().parents[3] / "docs" / "api-guide.md"
-CHAPTERS = (defining, running, correcting, asking, stopping, noting, watching, keys)
+CHAPTERS = (defining, running, correcting, asking, stopping, noting, watching, joining, keys)
 
 INTRODUCTION = """
     # A tour of the flow API

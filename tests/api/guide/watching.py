@@ -3,7 +3,7 @@
 import json
 
 from tests.api.guide.story import EXECUTIONS, Story
-from tests.support.following import sent
+from tests.support.following import sent, socket
 
 
 async def tell(story: Story) -> None:
@@ -40,3 +40,18 @@ async def tell(story: Story) -> None:
     assert json.dumps(missed) == json.dumps(last)
     telling.show(f'{shown} \\\n  -H "Last-Event-ID: {first["id"]}"', "sh")
     telling.show_events(missed)
+    telling.say("""
+        A WebSocket has the same messages, and goes on in the same way. Browsers, which cannot
+        choose its headers, send `?token=` and `last_event_id`:
+        """)
+    path = f"/ws/flows/{story.flow_id}?last_event_id={first['id']}"
+    async with socket(story.url, path, key) as talking:
+        told = await talking.until("flow_execution.status", status="completed")
+    assert told == last
+    address = f"ws://127.0.0.1:8000{path}&token=${{key}}"
+    telling.show(
+        f"const socket = new WebSocket(`{address}`)\n"
+        "socket.onmessage = ({data}) => console.log(JSON.parse(data))",
+        "js",
+    )
+    telling.show_json(told)
