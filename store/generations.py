@@ -70,8 +70,11 @@ class Generations:
             if wanted.is_limited and not await self._slots.swap(before, organization_id, session):
                 queued = queue_fields(SlotState.FRESH, before.get("queued_at", at))
                 await self._executions.update_one(place, {"$set": queued}, session=session)
-            await self._staleness.mark(flow_execution_id, wanted.outdated, session)
-            await self._staleness.hide(flow_execution_id, wanted.removed, session)
+            if wanted.mode == "full":
+                await self._staleness.discard(flow_execution_id, session)
+            else:
+                await self._staleness.mark(flow_execution_id, wanted.outdated, session)
+                await self._staleness.hide(flow_execution_id, wanted.removed, session)
             await discard_of_generation(self._database, before, wanted.mode, session)
             await self._move_count(before, wanted.flow_version, session)
             return True

@@ -75,6 +75,15 @@ class Staleness:
             await self._rows.update_many(place, hidden, session=session)
             await self._outputs.update_many(place, hidden, session=session)
 
+    async def discard(self, execution_id: str, session: Any = None) -> None:
+        """Hide everything that an execution shows, and what people made of it."""
+        place = {"execution_id": execution_id, "live": True}
+        hidden = {"$set": {"live": False, "updated_at": now()}}
+        await self._rows.update_many(place, hidden, session=session, hint=indexes.ROWS_BY_ITEM)
+        await self._outputs.update_many(
+            place, hidden, session=session, hint=indexes.OUTPUTS_BY_EXECUTION
+        )
+
     async def has_any(self, execution_id: str, session: Any = None) -> bool:
         """Return whether anything that an execution shows is outdated."""
         place = {"execution_id": execution_id, "live": True, "stale_status": STALE}
@@ -161,15 +170,6 @@ class Staleness:
                 hint=indexes.ROWS_BY_ITEM,
             )
 
-    async def conclude(self, call: SettleExecutionCall) -> None:
-        """Mark what was outdated in the very moment of the close, or take the status back.
-
-        Repeatable.
-        """
-        context = call.context
-        closed = await self._executions.find_one(
-            {"_id": context.flow_execution_id, "generation": context.generation, "is_open": False},
-            {"outdated": 1},
     async def foretell(self, context: RunContext) -> None:
         """Mark what depends on a result that was edited while a run went on; it is about to close.
 
@@ -182,6 +182,15 @@ class Staleness:
             since = outdated_since(running, context.edits)
             await self.mark(context.flow_execution_id, since)
 
+    async def conclude(self, call: SettleExecutionCall) -> None:
+        """Mark what was outdated in the very moment of the close, or take the status back.
+
+        Repeatable.
+        """
+        context = call.context
+        closed = await self._executions.find_one(
+            {"_id": context.flow_execution_id, "generation": context.generation, "is_open": False},
+            {"outdated": 1},
         )
         since = [] if closed is None else outdated_since(closed, context.edits)
         if not since:

@@ -1,13 +1,14 @@
 """Reports of running tasks, in and out of order."""
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
 from flows.errors import ExecutionSupersededError
 from store.models import ExecutionStatus, ProcessingStatus
 from store.rows import REPORTED, RUNNING
-from tests.support.stores import AUTHOR, ORGANIZATION, Running, Stores
+from tests.support.stores import AUTHOR, ORGANIZATION, Running, Stores, said
 
 
 async def test_an_attempt_is_shown_as_running_before_it_does_anything(run: Running) -> None:
@@ -188,13 +189,39 @@ async def test_the_first_row_of_a_generation_hides_the_tasks_older_rows(run: Run
     await run.close("t", error="no")
     await run.close("t", attempt=2, output=1)
     await run.close("u", output=2)
-    newer = await run.again()
+    newer = await run.again("stale")
 
     await newer.open("t")
 
     (row,) = await newer.rows(task_name="t")
-    assert (row.generation, row.task_execution_idx) == (2, 0)
+    assert row.generation == 2
     assert (await newer.row("u")).generation == 1
+
+
+async def test_a_full_generation_hides_everything_before_it_begins(run: Running) -> None:
+    await run.close("t", output=1)
+    await run.close("u", item=0, item_count=1, output=2)
+    await run.settle(said("t", output=1), said("u", item=0, output=2), said("u", item_count=1))
+
+    newer = await run.again()
+
+    assert [(row.task_name, row.generation) for row in await newer.rows()] == [("in", 2)]
+    outputs = await run.stores.task_outputs.of_execution(ORGANIZATION, run.id)
+    assert [output.task_name for output in outputs] == ["in"]
+    await newer.open("t")
+    (row,) = await newer.rows(task_name="t")
+    assert (row.generation, row.task_execution_idx) == (2, 0)
+    assert (await newer.output("t")).processing_status is ProcessingStatus.RUNNING
+
+
+async def test_a_late_end_of_what_a_full_generation_hid_shows_nothing(run: Running) -> None:
+    await run.open("t")
+    newer = await run.again()
+
+    with suppress(ExecutionSupersededError):
+        await run.close("t", output=1, was_opened=True)
+
+    assert [row.task_name for row in await newer.rows()] == ["in"]
 
 
 async def test_items_take_their_position_and_retries_the_next_free_number(run: Running) -> None:

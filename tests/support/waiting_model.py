@@ -155,22 +155,22 @@ class Waiting:
         self.status = "cancelled"
         if self.review is not None:
             self.review, self.is_begun = "withdrawn", False
-        if self.is_full:
-            current = self.generation
-            self.rows = {n: row for n, row in self.rows.items() if row.generation == current}
         self._end_what_is_open()
         if self.is_outdated:
             self._outdate()
 
     def run(self, *, only_stale: bool) -> None:
-        """Run it again: what holds is kept, what was delivered is used."""
+        """Run it again: what holds is kept, or nothing is; what was delivered is used."""
         if only_stale and not self.is_open and self._holds():
             self._take_up()
             return
         self.generation += 1
         self.is_full, self.is_outdated = not only_stale, False
         self.review, self.is_begun = None, False
-        self._end_what_is_open()
+        if only_stale:
+            self._end_what_is_open()
+        else:
+            self.rows.clear()
         self.status = "awaiting_input"
         if only_stale and self.is_taken:
             self.rows["ask"].is_new = False
@@ -203,8 +203,7 @@ class Waiting:
             held.status, held.name = word, value
 
     def _makes_way(self, row: Row) -> bool:
-        is_discarded = row.is_outside or (self.is_full and self.is_open)
-        return row.generation < self.generation and is_discarded
+        return row.generation < self.generation and row.is_outside
 
     @staticmethod
     def _may_follow(word: str, held: str) -> bool:
