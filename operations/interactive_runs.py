@@ -1,5 +1,6 @@
 """Use cases of interactive runs: turns, stop, reading, deleting."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -32,7 +33,7 @@ from operations.run_inputs import (
     refuse_unusable,
 )
 from runtime.run_gateway import RunGateway
-from store.interactive_runs import RunQuery, RunRecord, RunRepository
+from store.interactive_runs import GivenTurn, RunQuery, RunRecord, RunRepository
 
 
 class Workflows(Protocol):
@@ -107,10 +108,15 @@ class InteractiveRuns:
             return await self._begin(
                 caller, workflow_id, given, version_number, input_id, is_keyed=key is not None
             )
-        record = await self._of_workflow(caller, workflow_id, run_id)
         if given.command == "stop":
-            return await self._stop(record, input_id)
-        return await self._continue(record, given, input_id, is_named=named is not None)
+            return await self._stop(await self._of_workflow(caller, workflow_id, run_id), input_id)
+        record, found = await asyncio.gather(
+            self._of_workflow(caller, workflow_id, run_id),
+            self._found(caller.organization_id, run_id, named),
+        )
+        return _told_before(record.id, found, given) or await self._continue(
+            record, given, input_id
+        )
 
     async def start(
         self,
@@ -213,16 +219,17 @@ class InteractiveRuns:
         record = await self._opened(
             caller, workflow_id, given, version_number, input_id, is_keyed=is_keyed
         )
-        earlier = await self._earlier(record, given, input_id) if record.turn_number else None
-        return earlier or await self._started(record)
+        named = input_id if record.turn_number else None
+        found = await self._found(record.organization_id, record.id, named)
+        return _told_before(record.id, found, given) or await self._started(record)
 
-    async def _earlier(self, record: RunRecord, given: RunInput, input_id: str) -> Turn | None:
+    async def _found(
+        self, organization_id: str, run_id: str, named: str | None
+    ) -> GivenTurn | None:
         """Return the turn that an input led to before; a run remembers only the latest ones."""
-        found = await self._runs.turn_of(record.organization_id, record.id, input_id)
-        if found is None:
+        if named is None:
             return None
-        refuse_other(found.run_input, given)
-        return Turn(record.id, found.turn)
+        return await self._runs.turn_of(organization_id, run_id, named)
 
     async def _opened(
         self,
@@ -260,13 +267,8 @@ class InteractiveRuns:
         answer = await self._gateway.begin(record.start)
         return await self._told(record, record.input_id, answer)
 
-    async def _continue(
-        self, record: RunRecord, given: RunInput, input_id: str, *, is_named: bool
-    ) -> Turn:
-        """Hand in the next input; one that its caller has a name for may have come before."""
-        earlier = await self._earlier(record, given, input_id) if is_named else None
-        if earlier is not None:
-            return earlier
+    async def _continue(self, record: RunRecord, given: RunInput, input_id: str) -> Turn:
+        """Hand in the next input."""
         if record.status.is_terminal:
             raise InteractiveRunEndedError(f"the run is {record.status}", status=record.status)
         if record.status is RunStatus.NOT_STARTED:
@@ -319,6 +321,18 @@ class InteractiveRuns:
         if record.workflow_id != workflow_id:
             raise InteractiveRunNotFoundError("no such run", run_id=run_id)
         return record
+
+
+def _told_before(run_id: str, found: GivenTurn | None, given: RunInput) -> Turn | None:
+    """Return the turn that an input led to before.
+
+    Raises:
+        IdempotencyConflictError: It was another input.
+    """
+    if found is None:
+        return None
+    refuse_other(found.run_input, given)
+    return Turn(run_id, found.turn)
 
 
 def _cancelled(record: RunRecord) -> TurnView:

@@ -32,7 +32,7 @@ from store.run_records import (
 from store.transactions import in_transaction
 from store.values import Database, Document, Values, encode
 
-__all__ = ["RunQuery", "RunRecord", "RunRepository", "new_run_id"]
+__all__ = ["GivenTurn", "RunQuery", "RunRecord", "RunRepository", "new_run_id"]
 
 TERMINAL = tuple(status.value for status in RunStatus if status.is_terminal)
 
