@@ -20,11 +20,11 @@ from api.deps import acting, ensure_own_team
 from api.errors import status_of
 from api.intake import MAX_DEFINITION_BODY_BYTES
 from api.mounts import refusal_at
-from api.run_streams import RunWatch
+from api.run_streams import RunWatch, ending
 from api.schemas.run_events import Frame, acknowledgement, read_frame
 from api.services import Services, services_of
 from api.sockets import Socket
-from api.streams import INTERNAL_ERROR, NORMAL, TOO_LARGE, close_code, first_of
+from api.streams import INTERNAL_ERROR, TOO_LARGE, close_code, first_of
 from flows.errors import (
     EngineError,
     InteractiveRunEndedError,
@@ -135,9 +135,7 @@ class RunConversation:
         finally:
             if work is not None:
                 work.close()
-        if listening.has_ended_unsaid:
-            raise AgreedError(INTERNAL_ERROR, listening.record.error or "the run has failed")
-        await self._socket.close(NORMAL, listening.record.status.value)
+        await self._socket.close(*ending(listening))
 
     async def _opening(self) -> Frame:
         """Return the first frame.

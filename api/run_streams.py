@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from api.replies import encode
 from api.schemas.run_events import delta
 from api.services import Services
-from api.streams import KEEP_ALIVE, Checks, Told
+from api.streams import INTERNAL_ERROR, KEEP_ALIVE, NORMAL, Checks, Told
 from operations.caller import Caller
 from operations.run_listening import Listening, Quiet, RunEvent
 
@@ -50,3 +50,10 @@ class RunWatch:
         """Refuse a listener whose credential, or right to see the run, is gone."""
         caller = await self.authenticate()
         await self.services.run_listening.visible(caller, self.run_id)
+
+
+def ending(listening: Listening) -> tuple[int, str]:
+    """Return the code and the reason to part with, once everything was told."""
+    if listening.has_ended_unsaid:
+        return INTERNAL_ERROR, listening.record.error or "the run has failed"
+    return NORMAL, listening.record.status.value

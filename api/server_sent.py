@@ -33,14 +33,14 @@ class EventStreamResponse(Response):
         told: AsyncIterator[Told],
         position: str,
         stack: AsyncExitStack,
-        farewell: Callable[[], str] | None = None,
+        farewell: Callable[[], tuple[int, str]] = lambda: (NORMAL, ""),
     ) -> None:
         """Take over what was opened for the reader.
 
         Args:
             position: Where to go on from if nothing is told.
             stack: Closed in the end.
-            farewell: What to say once everything was told, where that can be.
+            farewell: Code and reason to say once everything was told, where that can be.
         """
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
@@ -66,8 +66,7 @@ class EventStreamResponse(Response):
             await _write(send, format_sse_event(id=self._position, retry=RETRY_MILLISECONDS))
             async for told in self._told:
                 await _write(send, _block(told))
-            reason = "" if self._farewell is None else self._farewell()
-            await _write(send, _closing(NORMAL, reason), is_last=True)
+            await _write(send, _closing(*self._farewell()), is_last=True)
         except TimeoutError:
             logger.info("a reader of events takes nothing")
             return  # nor would it take a last word

@@ -1,6 +1,7 @@
 """One WebSocket, as we write to it: never waiting for ever, and saying why it ends."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable
 from contextlib import suppress
 
@@ -11,6 +12,8 @@ from api.streams import SEND_PATIENCE
 from flows.errors import SlowReaderError
 
 MAX_REASON_BYTES = 120
+
+logger = logging.getLogger(__name__)
 
 
 class Socket:
@@ -29,10 +32,11 @@ class Socket:
         try:
             await _patiently(self._websocket.send_text(message.decode()))
         except TimeoutError:
+            logger.info("a reader of events takes nothing")
             raise SlowReaderError("events are not read") from None
 
     async def close(self, code: int, reason: str) -> None:
-        """Say why it ends, if the reader still listens."""
+        """Say why it ends, if the reader still listens; one that does not is just cut off."""
         with suppress(WebSocketDisconnect, ClientDisconnect, RuntimeError, TimeoutError):
             if self._websocket.application_state is WebSocketState.CONNECTING:
                 await self._websocket.accept()

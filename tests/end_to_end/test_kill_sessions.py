@@ -10,7 +10,10 @@ import httpx
 import pytest
 
 from store.collections import INTERACTIVE_RUNS
+from tests.api.test_model_turns import a_model
+from tests.support.dialogs import asks, graph
 from tests.support.eventually import eventually
+from tests.support.models import completion, model_server
 from tests.support.platform_process import Part, PlatformProcess, running_platform
 from tests.support.receiver import Receiver, receiving
 from tests.support.sessions import PATIENCE_SECONDS, Json, Session, a_session
@@ -150,3 +153,30 @@ async def test_a_run_whose_api_died_before_it_was_started_begins_once(
     )
     assert listed.json()["total"] == 1
     await processes.await_back("api", pid)
+
+
+async def test_a_turn_whose_worker_died_while_its_model_thought_is_answered_once(
+    processes: PlatformProcess,
+) -> None:
+    await processes.await_healthy()
+    answers = iter([completion("Good morning"), None, completion("Noted")])
+    async with model_server(lambda body: next(answers)) as server:
+        desk = asks("desk", llms_config=a_model(server, max_retries=2))
+        answer = await processes.http.post("/v1/workflows", json={"name": "Desk", **graph(desk)})
+        session = Session(processes, answer.json()["workflow"]["_id"])
+        first = await session.says("hello")
+        thinking = asyncio.ensure_future(session.says("Is it open?"))
+        await eventually(lambda: len(server.asked) == 2, saying="the model was asked")
+        pid = processes.kill("worker")
+        second = await thinking
+
+    keys = [request.headers["idempotency-key"] for request in server.web.requests]
+    assert [answer["turn_number"] for answer in (first, second)] == [1, 2]
+    assert await session.repeats(2) == second
+    record = await session.record()
+    pairs: Any = record["input_output_pairs"]
+    assert [pair["run_output"]["events"] for pair in pairs] == [first["events"], second["events"]]
+    assert len(server.asked) == 3
+    assert server.asked[1] == server.asked[2]
+    assert keys[1] == keys[2] != keys[0]
+    await processes.await_back("worker", pid)

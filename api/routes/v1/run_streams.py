@@ -11,7 +11,7 @@ from api.deps import TeamCallerDep, ensure_own_team
 from api.query_token import PARAMETER
 from api.routing import ProtectedRoute
 from api.run_sockets import RunConversation
-from api.run_streams import RunWatch
+from api.run_streams import RunWatch, ending
 from api.schemas.parameters import within_reach
 from api.schemas.v1_errors import v1_refusals
 from api.schemas.workflows import AnObjectId
@@ -89,7 +89,7 @@ async def listen_to_workflow_run(
             watch.told(listening),
             str(listening.told),
             stack.pop_all(),
-            lambda: listening.record.status.value,
+            lambda: ending(listening),
         )
 
 
