@@ -8,6 +8,7 @@ from contracts.names import flow_workflow_id
 from tests.fixtures.api import Api
 from tests.support.eventually import eventually
 from tests.support.flow_builders import a_flow, an_input, task
+from tests.support.histories import told_of_its_wait
 from tests.support.platform import CLOSED, Execution, Json, Platform
 from tests.support.truth import differences
 
@@ -64,7 +65,9 @@ async def test_a_wait_that_was_terminated_from_outside_is_settled_from_its_histo
 ) -> None:
     execution = await begun(working, a_wait(3_600))
 
-    await temporal_client.get_workflow_handle(flow_workflow_id(execution.id, 1)).terminate()
+    handle = temporal_client.get_workflow_handle(flow_workflow_id(execution.id, 1))
+    await told_of_its_wait(handle)
+    await handle.terminate()
     await execution.until("failed")
 
     rows = await execution.task_executions(task_name="pause")

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client
 
 from contracts.names import flow_workflow_id
@@ -11,6 +10,7 @@ from tests.end_to_end.test_reset import agreed, reset
 from tests.fixtures.api import Api
 from tests.support.eventually import eventually
 from tests.support.flow_builders import a_flow, edge, task
+from tests.support.histories import told_of_its_wait
 from tests.support.platform import CLOSED, Json, Platform
 from tests.support.submissions import (
     DATA,
@@ -22,11 +22,6 @@ from tests.support.submissions import (
     waiting_execution,
 )
 from tests.support.truth import differences
-
-BEFORE_A_TASK_ENDS = (
-    EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED,
-    EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED,
-)
 
 
 async def test_data_that_comes_during_the_wait_becomes_the_output(
@@ -166,13 +161,7 @@ async def test_a_wait_that_was_terminated_from_outside_is_settled(
 ) -> None:
     execution = await waiting_execution(working, asking())
     handle = temporal_client.get_workflow_handle(flow_workflow_id(execution.id, 1))
-
-    async def is_told() -> bool:
-        """Whether the history knows of the wait: what it never heard of has not been."""
-        last = (await handle.fetch_history()).events[-1]
-        return last.event_type not in BEFORE_A_TASK_ENDS
-
-    await eventually(is_told, saying="the workflow task that begins the wait has ended")
+    await told_of_its_wait(handle)
 
     await handle.terminate()
     await execution.until("failed")
