@@ -61,7 +61,9 @@ from runtime.settings import Settings, load_settings
 from runtime.shutdown import settle_interpreter
 from runtime.tracing import tracing
 
+# In the order in which they are asked; turns of conversations are the most frequent calls.
 ROUTERS = (
+    workflow_runs.of_workflows,
     flows.router,
     flow_versions.router,
     flow_words.router,
@@ -91,7 +93,6 @@ ROUTERS = (
     super_nodes.router,
     workflows.router,
     workflow_versions.router,
-    workflow_runs.of_workflows,
     workflow_runs.router,
     run_feedback.router,
     run_reruns.router,
