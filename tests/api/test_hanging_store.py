@@ -15,6 +15,7 @@ from temporalio.client import Client
 from runtime.embedded import EmbeddedMongo
 from runtime.readiness import free_port
 from tests.fixtures.api import Api, ready_api, settings_for
+from tests.support.children import freeze
 from tests.support.documents import a_flow, task
 from tests.support.eventually import eventually
 from tests.support.following import sent
@@ -50,7 +51,7 @@ def frozen(mongod: EmbeddedMongo) -> Iterator[None]:
     """Keep a mongod from running for a while, its sockets open."""
     pid = mongod.process.pid
     assert pid is not None
-    os.kill(pid, signal.SIGSTOP)
+    freeze(pid)
     try:
         yield
     finally:

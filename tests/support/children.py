@@ -1,6 +1,8 @@
 """Processes that this one started, and those that they started."""
 
 import os
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +33,22 @@ def descendants_named(part: str, of: int | None = None) -> list[int]:
 def is_alive(pid: int) -> bool:
     """Return whether a process has this id and has not ended."""
     return any(process == pid for process, _, _ in _processes())
+
+
+def freeze(pid: int) -> None:
+    """Stop a process from running without ending it, and return once each thread stands still."""
+    os.kill(pid, signal.SIGSTOP)
+    while not all(state in "TXZ" for state in _threads(pid)):
+        time.sleep(0.001)
+
+
+def _threads(pid: int) -> Iterator[str]:
+    """Yield the state of each thread, as the kernel shows it."""
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        try:
+            yield (thread / "stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            continue
 
 
 def _processes() -> Iterator[tuple[int, int, str]]:

@@ -14,6 +14,7 @@ import httpx
 from motor.motor_asyncio import AsyncIOMotorClient, AsyncIOMotorDatabase
 from pydantic import JsonValue
 
+from tests.support.children import freeze
 from tests.support.eventually import eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -96,7 +97,7 @@ class PlatformProcess:
 
     def freeze(self, part: Part) -> None:
         """Stop a part from running without ending it."""
-        os.kill(self.pid(part), signal.SIGSTOP)
+        freeze(self.pid(part))
 
     def thaw(self, part: Part) -> None:
         """Let a frozen part go on."""
