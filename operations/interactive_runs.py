@@ -281,7 +281,7 @@ class InteractiveRuns:
 
     async def _stop(self, record: RunRecord, input_id: str) -> Turn:
         if input_id in record.ended_by:
-            return Turn(record.id, _cancelled(record))
+            return Turn(record.id, await self._recorded(record, input_id))
         if record.status.is_terminal:
             raise InteractiveRunEndedError(f"the run is {record.status}", status=record.status)
         answer = await self._gateway.stop(record.id, StopAsked(input_id=input_id))

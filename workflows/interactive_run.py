@@ -200,15 +200,22 @@ class InteractiveRunWorkflow:
             )
 
     async def _cancel(self, interrupted: TurnGiven | None = None) -> None:
-        """Record the run as cancelled, and answer whoever waits for that."""
+        """Record the run as cancelled, and answer whoever waits for that.
+
+        An answer has what the interrupted turn told, as its record does.
+        """
         self._state.status = RunStatus.CANCELLED
-        view = TurnView(turn_number=self._state.turn_number, status=RunStatus.CANCELLED, events=[])
         given = interrupted or self._inbox.current
+        view = TurnView(
+            turn_number=self._state.turn_number,
+            status=RunStatus.CANCELLED,
+            events=[] if given is None else self._driver.told.of_turn,
+        )
         ids = [each.input_id for each in (given, self._stop) if each is not None]
         pair = None if given is None else _pair(given, self._driver.told.of_turn)
         await self._record(view, ids, pair)
         for input_id in ids:
-            self._inbox.answer(input_id, view)
+            self._inbox.answer(input_id, _told(view))
 
     async def _record(self, view: TurnView, ids: list[str], pair: JsonObject | None) -> None:
         """Have the turn written; nobody is answered before it is."""

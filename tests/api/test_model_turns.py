@@ -279,20 +279,31 @@ async def test_a_model_that_is_silent_is_cut_off_where_a_loop_ends(working: Plat
 
 
 async def test_a_stop_reaches_a_run_whose_model_is_silent(working: Platform) -> None:
+    """Whoever asked and whoever stopped hear what was told before, however often they ask."""
+
+    async def execute(key: str, body: Json) -> Any:
+        path, headers = f"/v1/workflows/{workflow_id}/execute", {"Idempotency-Key": key}
+        answer = await working.client.post(path, json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
     async with model_server(lambda body: None) as server:
         workflow_id = await stored(working, graph(asks("desk", llms_config=a_model(server))))
-        asking = asyncio.create_task(told(working, workflow_id, "hello"))
+        hello: Json = {"run_input": said("hello").model_dump(mode="json")}
+        asking = asyncio.create_task(execute("asks", hello))
         await eventually(lambda: server.asked, saying="the model is asked")
         page = await working.client.get("/v1/workflow-runs", params={"workflow_id": workflow_id})
         run_id = page.json()["workflow_runs"][0]["_id"]
-        stop = {"run_input": {"command": "stop"}, "run_id": run_id}
+        stop: Json = {"run_input": {"command": "stop"}, "run_id": run_id}
 
-        stopped = await working.client.post(f"/v1/workflows/{workflow_id}/execute", json=stop)
+        stopped, asked = await execute("stops", stop), await asking
 
-        assert stopped.json()["status"] == (await asking)["status"] == "cancelled"
+    again = [await execute("stops", stop), await execute("asks", hello)]
+    assert (stopped["status"], stopped["turn_number"]) == ("cancelled", 1)
+    assert [asked, *again] == [stopped] * 3
     state = await shown_run(working, run_id)
-    told_kinds = [each["type"] for each in state["input_output_pairs"][0]["run_output"]["events"]]
-    assert told_kinds == ["user_messages", "start_node_run"]
+    assert state["input_output_pairs"][0]["run_output"]["events"] == stopped["events"]
+    assert [each["type"] for each in stopped["events"]] == ["user_messages", "start_node_run"]
 
 
 async def test_a_private_network_is_no_place_for_models(working: Platform) -> None:
