@@ -22,7 +22,7 @@ def canonical_bytes(value: JsonValue) -> bytes:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:
         pass
-    text = json.dumps(_sayable(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    text = json.dumps(sayable(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return text.encode("ascii")
 
 
@@ -45,12 +45,12 @@ def fingerprint(
     return digest([executor, schema_version, parameters, edge_digest])
 
 
-def _sayable(value: JsonValue) -> JsonValue:
-    """Replace what the encoder refuses: numbers that are not finite, integers it finds too long."""
+def sayable(value: JsonValue) -> JsonValue:
+    """Replace what encoders refuse: numbers that are not finite, integers they find too long."""
     if isinstance(value, dict):
-        return {key: _sayable(item) for key, item in value.items()}
+        return {key: sayable(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_sayable(item) for item in value]
+        return [sayable(item) for item in value]
     if isinstance(value, float) and not math.isfinite(value):
         return None
     if isinstance(value, int) and value.bit_length() > _MAX_DECIMAL_BITS:

@@ -6,31 +6,21 @@ Source: docs/decisions/0043-events-from-change-streams.md.
 """
 
 import asyncio
-import logging
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Awaitable
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TypeVar
 from uuid import uuid4
 
-from flows.errors import EngineError, SlowReaderError, StoreUnavailableError
-from operations.ending import ended
+from flows.errors import EngineError, SlowReaderError
 from operations.event_ids import Position
+from operations.following import Following, in_time
 from store.change_feed import ChangeFeed, Mark, Token
 from store.notices import Change, FlowKey, Moment, Notice, notices_of
 
 MAX_WAITING = 1_000
 """Events that wait for one reader; a notice is about a kilobyte."""
-
-STORE_PATIENCE = timedelta(seconds=10)
-FIRST_PAUSE = timedelta(milliseconds=100)
-LONGEST_PAUSE = timedelta(seconds=5)
-
-T = TypeVar("T")
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +100,7 @@ class FanOut:
         self._feed = feed
         self._readers: dict[FlowKey, set[Reader]] = {}
         self._marks: dict[str, asyncio.Future[Moment]] = {}
-        self._following: asyncio.Task[None] | None = None
-        self._stopping: set[asyncio.Task[None]] = set()
-        self._opened = asyncio.Event()
+        self._following = Following(self._read, self.end_all)
         self._token: Token | None = None
         self._at = Moment(0, 0)
         self._counts: Counter[FlowKey] = Counter()
@@ -126,9 +114,9 @@ class FanOut:
         """
         self._readers.setdefault(flow, set()).add(reader)
         try:
-            if self._following is None:
+            if not self._following.is_under_way:
                 self._begin()
-            await _in_time(self._opened.wait())
+            await self._following.opened()
             yield
         finally:
             self._leave(flow, reader)
@@ -143,7 +131,7 @@ class FanOut:
         seen = self._marks[mark_id] = asyncio.get_running_loop().create_future()
         try:
             await self._feed.mark(mark_id)
-            return await _in_time(seen)
+            return await in_time(seen)
         finally:
             del self._marks[mark_id]
 
@@ -159,15 +147,12 @@ class FanOut:
 
     async def close(self) -> None:
         """Stop following."""
-        self._stop()
-        if self._stopping:
-            await asyncio.wait(self._stopping)
+        await self._following.close()
 
     def _begin(self) -> None:
-        self._opened.clear()
         self._token, self._at = None, Moment(0, 0)
         self._counts.clear()
-        self._following = asyncio.create_task(self._follow())
+        self._following.begin()
 
     def _leave(self, flow: FlowKey, reader: Reader) -> None:
         readers = self._readers[flow]
@@ -175,48 +160,19 @@ class FanOut:
         if not readers:
             del self._readers[flow]
         if not self._readers:
-            self._stop()
+            self._following.stop()
 
-    def _stop(self) -> None:
-        if self._following is None:
-            return
-        ending = asyncio.create_task(ended([self._following]))
-        self._stopping.add(ending)
-        ending.add_done_callback(self._stopping.discard)
-        self._following = None
-
-    async def _follow(self) -> None:
-        """Read on and on; a store that is away is waited for, and nothing missed."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                async with self._feed.open(after=self._token) as stream:
-                    self._token, pause = stream.token, FIRST_PAUSE
-                    self._opened.set()
-                    while True:
-                        found = await stream.next()
-                        if found is not None:
-                            self._take(found)
-                        self._token = stream.token
-                        await asyncio.sleep(
-                            0
-                        )  # a batch that is here already must not starve others
-            except StoreUnavailableError:
-                logger.warning("events wait for the store")
-            except EngineError as error:
-                self._end_with(error)
-                return
-            except Exception:
-                logger.exception("events cannot be followed")
-                self._end_with(EngineError("events cannot be followed"))
-                return
-            await asyncio.sleep(pause.total_seconds())
-            pause = min(2 * pause, LONGEST_PAUSE)
-
-    def _end_with(self, error: EngineError) -> None:
-        """Let everybody go; who comes next finds another stream."""
-        self._following = None
-        self.end_all(error)
+    async def _read(self, opened: Callable[[], None]) -> None:
+        """Read from where the last stream broke, so that nothing is missed."""
+        async with self._feed.open(after=self._token) as stream:
+            self._token = stream.token
+            opened()
+            while True:
+                found = await stream.next()
+                if found is not None:
+                    self._take(found)
+                self._token = stream.token
+                await asyncio.sleep(0)  # a batch that is here already must not starve others
 
     def _take(self, found: Change | Mark) -> None:
         """Hand on what a change means."""
@@ -236,16 +192,3 @@ class FanOut:
             event = Event(notice, self.position(found.flow))
             for reader in readers:
                 reader.offer(event)
-
-
-async def _in_time(answer: Awaitable[T]) -> T:
-    """Return what the store's change stream says, if it does so soon.
-
-    Raises:
-        StoreUnavailableError: It does not.
-    """
-    try:
-        async with asyncio.timeout(STORE_PATIENCE.total_seconds()):
-            return await answer
-    except TimeoutError:
-        raise StoreUnavailableError("the store does not answer") from None

@@ -6,25 +6,18 @@ Source: docs/decisions/0051-events-as-they-happen.md.
 """
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 
-from flows.errors import EngineError, StoreUnavailableError
-from operations.ending import ended
+from flows.errors import EngineError
+from operations.following import Following
 from store.run_events import SpeechPiece
 from store.run_feed import RunFeed
 
 MAX_PIECES = 1_000
 """Pieces of speech that wait for one listener; beyond them all of it is read from the store."""
-
-STORE_PATIENCE = timedelta(seconds=10)
-FIRST_PAUSE = timedelta(milliseconds=100)
-LONGEST_PAUSE = timedelta(seconds=5)
-
-logger = logging.getLogger(__name__)
 
 
 class Ear:
@@ -95,9 +88,7 @@ class RunFanOut:
         """Borrow the feed; nothing is opened yet."""
         self._feed = feed
         self._ears: dict[str, set[Ear]] = {}
-        self._following: asyncio.Task[None] | None = None
-        self._stopping: set[asyncio.Task[None]] = set()
-        self._opened = asyncio.Event()
+        self._following = Following(self._read, self.end_all)
 
     @asynccontextmanager
     async def joined(self, run_id: str, ear: Ear) -> AsyncIterator[None]:
@@ -108,10 +99,9 @@ class RunFanOut:
         """
         self._ears.setdefault(run_id, set()).add(ear)
         try:
-            if self._following is None:
-                self._opened.clear()
-                self._following = asyncio.create_task(self._follow())
-            await self._has_opened()
+            if not self._following.is_under_way:
+                self._following.begin()
+            await self._following.opened()
             yield
         finally:
             self._leave(run_id, ear)
@@ -123,16 +113,7 @@ class RunFanOut:
 
     async def close(self) -> None:
         """Stop following."""
-        self._stop()
-        if self._stopping:
-            await asyncio.wait(self._stopping)
-
-    async def _has_opened(self) -> None:
-        try:
-            async with asyncio.timeout(STORE_PATIENCE.total_seconds()):
-                await self._opened.wait()
-        except TimeoutError:
-            raise StoreUnavailableError("the store does not answer") from None
+        await self._following.close()
 
     def _all(self) -> list[Ear]:
         return [ear for ears in self._ears.values() for ear in ears]
@@ -143,40 +124,19 @@ class RunFanOut:
         if not ears:
             del self._ears[run_id]
         if not self._ears:
-            self._stop()
+            self._following.stop()
 
-    def _stop(self) -> None:
-        if self._following is None:
-            return
-        ending = asyncio.create_task(ended([self._following]))
-        self._stopping.add(ending)
-        ending.add_done_callback(self._stopping.discard)
-        self._following = None
-
-    async def _follow(self) -> None:
-        """Read on and on; a store that is away is waited for, and nothing missed."""
-        pause = FIRST_PAUSE
-        while True:
-            try:
-                async with self._feed.open() as stream:
-                    pause = FIRST_PAUSE
-                    self._opened.set()
-                    for ear in self._all():
-                        ear.miss()
-                    while True:
-                        heard = await stream.next()
-                        if heard is not None:
-                            self._tell(heard.run_id, heard.piece)
-                        await asyncio.sleep(0)  # a batch that is here must not starve others
-            except StoreUnavailableError:
-                logger.warning("events of runs wait for the store")
-            except Exception:
-                logger.exception("events of runs cannot be followed")
-                self._following = None
-                self.end_all(EngineError("events cannot be followed"))
-                return
-            await asyncio.sleep(pause.total_seconds())
-            pause = min(2 * pause, LONGEST_PAUSE)
+    async def _read(self, opened: Callable[[], None]) -> None:
+        """Read from now on; whatever came before is for everybody to look up."""
+        async with self._feed.open() as stream:
+            opened()
+            for ear in self._all():
+                ear.miss()
+            while True:
+                heard = await stream.next()
+                if heard is not None:
+                    self._tell(heard.run_id, heard.piece)
+                await asyncio.sleep(0)  # a batch that is here already must not starve others
 
     def _tell(self, run_id: str, piece: SpeechPiece | None) -> None:
         for ear in self._ears.get(run_id, ()):

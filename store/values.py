@@ -7,7 +7,6 @@ Source: docs/decisions/0007-json-values-as-bytes.md.
 """
 
 import json
-import math
 import zlib
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,6 +15,8 @@ from uuid import uuid4
 import orjson
 from motor.motor_asyncio import AsyncIOMotorDatabase, AsyncIOMotorGridFSBucket
 from pydantic import JsonValue
+
+from flows.canonical import sayable
 
 Document = dict[str, Any]
 Database = AsyncIOMotorDatabase
@@ -27,7 +28,6 @@ BUCKET = "values"
 _ORJSON = b"j"
 _PYTHON = b"p"
 _ZLIB = b"z"
-_MAX_DECIMAL_BITS = 14_000
 
 
 def encode(value: JsonValue) -> bytes | None:
@@ -64,21 +64,8 @@ def _encode(value: JsonValue) -> bytes:
     try:
         return _ORJSON + orjson.dumps(value)
     except TypeError:
-        text = json.dumps(_sayable(value), separators=(",", ":"), allow_nan=False)
+        text = json.dumps(sayable(value), separators=(",", ":"), allow_nan=False)
         return _PYTHON + text.encode("ascii")
-
-
-def _sayable(value: JsonValue) -> JsonValue:
-    """Replace what the encoder refuses, exactly as ``flows.canonical`` does for digests."""
-    if isinstance(value, dict):
-        return {key: _sayable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_sayable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, int) and value.bit_length() > _MAX_DECIMAL_BITS:
-        return hex(value)
-    return value
 
 
 class Values:
