@@ -2,9 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Response, status
+from fastapi import APIRouter, Depends, Header, Response, status
 
 from api.deps import CallerDep, ExecutionsDep, OutsideWorkersDep, PlanningDep
+from api.misplaced import only_stale_in_query
 from api.replies import reply
 from api.routing import ProtectedRoute
 from api.schemas.errors import refusals
@@ -126,6 +127,7 @@ async def cancel_flow_execution(
     summary="Run a flow execution again",
     status_code=status.HTTP_204_NO_CONTENT,
     responses=refusals(403, 404, 409, 422, 500),
+    dependencies=[Depends(only_stale_in_query)],
 )
 async def execute_flow(
     flow_execution_id: AnExecutionId,

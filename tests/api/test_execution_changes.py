@@ -125,6 +125,24 @@ async def test_running_again_keeps_id_and_number_and_takes_the_latest_version(
     assert after["status"] in ("queued", "running")
 
 
+async def test_what_would_discard_results_by_mistake_is_refused(platform: Platform) -> None:
+    execution = await platform.started((await platform.flow(a_flow(task("a"))))["id"])
+    before = await execution.shown()
+
+    response = await platform.client.post(f"{execution.path}/execute", json={"only_stale": True})
+
+    assert response.status_code == 422
+    (fault,) = response.json()["error"]["details"]
+    assert (fault["loc"], fault["msg"]) == (
+        ["body", "only_stale"],
+        "only_stale is a query parameter",
+    )
+    assert await execution.shown() == before
+    for body in (b"{}", b"null", b"[]", b"nonsense", b"\xff", b"[" * 100_000, b"1" * 5_000):
+        again = await platform.client.post(f"{execution.path}/execute", content=body)
+        assert again.status_code == 204, body[:9]
+
+
 async def test_a_version_that_cannot_run_on_the_input_is_a_conflict(platform: Platform) -> None:
     flow = await platform.flow(a_flow())
     execution = await platform.started(flow["id"])
