@@ -2,6 +2,7 @@
 
 pytest_plugins = [
     "tests.fixtures.hangs",
+    "tests.fixtures.heap",
     "tests.fixtures.generated",
     "tests.fixtures.temporal",
     "tests.fixtures.mongo",
