@@ -127,7 +127,7 @@ async def test_running_again_keeps_id_and_number_and_takes_the_latest_version(
 
 async def test_what_would_discard_results_by_mistake_is_refused(platform: Platform) -> None:
     execution = await platform.started((await platform.flow(a_flow(task("a"))))["id"])
-    before = await execution.shown()
+    before = await execution.until("running")
 
     response = await platform.client.post(f"{execution.path}/execute", json={"only_stale": True})
 
