@@ -3,17 +3,15 @@
 import asyncio
 
 from hypothesis import HealthCheck, Phase, given, settings
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import WorkflowFailureError
 from temporalio.exceptions import ApplicationError
 
 from flows.parse import accepted
 from tests.support.engine import Engine
 from tests.support.generated_flows import GeneratedFlow, generated_flows
+from tests.support.histories import failed_workflow_tasks
 
 COUNT = 300
-NEWS_CAME = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
-"""The one harmless cause: something happened while the run was about to end, so it looks again."""
 AT_ONCE = 16
 PATIENCE_SECONDS = 120
 """Each takes about a second; one that is wedged is named, before the whole test is given up."""
@@ -60,9 +58,7 @@ async def end_of(engine: Engine, generated: GeneratedFlow) -> str:
     except TimeoutError:
         events = [event async for event in handle.fetch_history_events()]
         raise AssertionError(f"never ends: {generated}\n{events[-5:]}") from None
-    async for event in handle.fetch_history_events():
-        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED:
-            assert event.workflow_task_failed_event_attributes.cause == NEWS_CAME, generated
+    assert not await failed_workflow_tasks(handle), generated
     return ending
 
 

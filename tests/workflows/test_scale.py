@@ -6,7 +6,6 @@ import pytest
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from pydantic import JsonValue
 from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
 
 from contracts.messages import TaskCall
 from flows.model import Task
@@ -14,14 +13,12 @@ from runtime.embedded import NAMESPACE
 from runtime.payload_storage import MongoStorageDriver
 from runtime.temporal import connect
 from tests.support.engine import Engine, Handle, a_flow, effect, instant, running_engine
+from tests.support.histories import failed_workflow_tasks
 
 pytestmark = pytest.mark.scale
 
 SIBLING_BYTES = 60_000
 MAX_EVENTS = 10_000
-
-OUT_OF_TIME = "_DeadlockError"
-"""The SDK gives a workflow two seconds by the clock; the task is attempted again."""
 
 
 @pytest.fixture
@@ -35,18 +32,8 @@ async def stored(
 
 
 async def kinds_of(handle: Handle) -> list[EventType.ValueType]:
-    """Return the types of a workflow's events, but for what a machine that stood still caused."""
-    return [
-        event.event_type
-        async for event in handle.fetch_history_events()
-        if failure_type(event) != OUT_OF_TIME
-    ]
-
-
-def failure_type(event: HistoryEvent) -> str:
-    """Return why a workflow task failed, in the SDK's word."""
-    failed = event.workflow_task_failed_event_attributes
-    return failed.failure.application_failure_info.type
+    """Return the types of a workflow's events."""
+    return [event.event_type async for event in handle.fetch_history_events()]
 
 
 async def completed(engine: Engine, tasks: Sequence[Task], input: dict[str, JsonValue]) -> Handle:
@@ -55,7 +42,7 @@ async def completed(engine: Engine, tasks: Sequence[Task], input: dict[str, Json
     result = await handle.result()
     assert result.status == "completed"
     kinds = await kinds_of(handle)
-    assert EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED not in kinds
+    assert not await failed_workflow_tasks(handle)
     assert EventType.EVENT_TYPE_WORKFLOW_TASK_TIMED_OUT not in kinds
     assert len(kinds) < MAX_EVENTS
     return handle
