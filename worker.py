@@ -28,6 +28,7 @@ from operations.vault import Vault
 from runtime.deployment import deployment_config
 from runtime.extensions import load_extensions
 from runtime.gateway import Gateway
+from runtime.heap import settle_heap
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from runtime.metrics_server import serving_metrics
@@ -208,6 +209,7 @@ def main() -> None:
     except StartUpError as error:
         sys.exit(f"perdure: {error.message}")
     configure_logs(settings.log_format, settings.log_level)
+    settle_heap()
     try:
         run_until_signalled(lambda stop: serve(settings, stop, brought))
     except StartUpError as error:

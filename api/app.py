@@ -54,6 +54,7 @@ from api.routes.v1 import (
 from api.routing import templates_of, yaml_operations
 from flows.errors import StartUpError
 from runtime.extensions import load_extensions
+from runtime.heap import settle_heap
 from runtime.logs import configure_logs
 from runtime.metrics import Metrics
 from runtime.metrics_server import serving_metrics
@@ -129,6 +130,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
             draining.ends(services.notifications.stop)
             draining.ends(services.run_listening.stop)
             app.state.services = services
+            if settings is None:
+                settle_heap()
             yield
 
     app = PerdureAPI(

@@ -9,6 +9,8 @@ from typing import TypeVar
 
 import uvloop
 
+from runtime.heap import unsettle_heap
+
 T = TypeVar("T")
 
 _SETTLING_SECONDS = 0.2
@@ -40,6 +42,7 @@ def settle_interpreter() -> None:
 
     Without it about one short process in ten aborts at exit, after correct work.
     """
+    unsettle_heap()
     gc.collect()
     time.sleep(_SETTLING_SECONDS)
 
