@@ -27,8 +27,8 @@ from flows.errors import (
 )
 from flows.secrets import credential_in
 from operations.vault import Vault
-from store.interactive_runs import RunRepository
 from store.run_events import RunEventRepository
+from store.turns import TurnRecorder
 
 MAX_RESPONSE_BYTES = 1024 * 1024
 """What a run remembers it carries from history to history."""
@@ -40,15 +40,15 @@ OpenSecrets = Callable[[str, Mapping[str, str]], Awaitable[Mapping[str, str]]]
 class RunRecordActivities:
     """Writes turns, and what is told in them; every call may be repeated."""
 
-    def __init__(self, runs: RunRepository, events: RunEventRepository) -> None:
-        """Borrow the repositories."""
-        self._runs = runs
+    def __init__(self, turns: TurnRecorder, events: RunEventRepository) -> None:
+        """Borrow both."""
+        self._turns = turns
         self._events = events
 
     @activity.defn(name=RECORD_TURN)
     async def record_turn(self, call: RecordTurnCall) -> RecordTurnReply:
         """Write a turn, and where its run stands."""
-        await self._runs.record_turn(call)
+        await self._turns.record(call)
         return RecordTurnReply()
 
     @activity.defn(name=SHOW_EVENTS)

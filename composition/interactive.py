@@ -17,8 +17,8 @@ from operations.vault import Vault
 from runtime.mongo import Mongo
 from runtime.settings import Settings
 from runtime.tracing import Tracing, traced
-from store.interactive_runs import RunRepository
 from store.run_events import RunEventRepository
+from store.turns import TurnRecorder
 
 Activity = Callable[..., Any]
 
@@ -42,7 +42,7 @@ async def interactive_activities(
         models = ChatModels(model_client, operators_client, model_endpoint(settings))
         code = RunCodeActivities(sandbox, open_secrets, is_allowed=settings.python_tools)
         events = RunEventRepository(mongo.database)
-        records = RunRecordActivities(RunRepository(mongo.database), events)
+        records = RunRecordActivities(TurnRecorder(mongo.database), events)
         yield [
             records.record_turn,
             records.show_events,

@@ -12,10 +12,9 @@ from typing import Any
 
 from bson import ObjectId
 from pydantic import JsonValue
-from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError
 
-from contracts.runs import InteractiveRunStart, RecordTurnCall, TurnView
+from contracts.runs import InteractiveRunStart, TurnView
 from dialogs.state import RunStatus
 from flows.errors import InteractiveRunNotFoundError, RateLimitedError
 from store import collections, indexes
@@ -33,8 +32,6 @@ from store.transactions import in_transaction
 from store.values import Database, Document, Values, encode
 
 __all__ = ["GivenTurn", "RunQuery", "RunRecord", "RunRepository", "new_run_id"]
-
-TERMINAL = tuple(status.value for status in RunStatus if status.is_terminal)
 
 _START = ("start",)
 _PAIR = ("pair", "hint")
@@ -57,7 +54,6 @@ class RunRepository:
         self._workflows: Any = database[collections.WORKFLOWS]
         self._runs: Any = database[collections.INTERACTIVE_RUNS]
         self._turns: Any = database[collections.INTERACTIVE_TURNS]
-        self._turns_soon: Any = self._turns.with_options(write_concern=WriteConcern(w=1, j=False))
         self._shown: Any = database[collections.RUN_EVENTS]
         self._speech: Any = database[collections.RUN_SPEECH]
         self._feedback: Any = database[collections.RUN_FEEDBACK]
@@ -201,53 +197,6 @@ class RunRepository:
         await self._feedback.delete_many(of_workflow, hint=indexes.FEEDBACK_BY_WORKFLOW)
 
     @guarded
-    async def record_turn(self, call: RecordTurnCall) -> None:
-        """Write a turn, then where the run stands. Repeatable; a run that has ended stays so.
-
-        The turn's write is not waited for in the journal: the run's, which is, comes after it in
-        the log, and is not kept without it.
-        """
-        turn = call.turn
-        changes: Document = {
-            "status": turn.status.value,
-            "turn_number": turn.turn_number,
-            "error": turn.error,
-            "termination_source": call.termination_source,
-            "usage": call.usage,
-            "latency": call.latency,
-            "updated_at": call.at,
-            "is_open": not turn.status.is_terminal,
-        }
-        if call.pair is not None:
-            event_count = _event_count(call.pair)
-            changes["events_told"] = call.first_event + event_count
-            document: Document = {
-                "organization_id": call.organization_id,
-                "run_id": ObjectId(call.run_id),
-                "turn_number": turn.turn_number,
-                "status": turn.status.value,
-                "input_ids": call.input_ids,
-                "error": turn.error,
-                "hint": await self._values.put(call.run_id, encode(turn.hint)),
-                "pair": await self._values.put(call.run_id, encode(call.pair)),
-                "at": call.at,
-                "first_event": call.first_event,
-                "event_count": event_count,
-            }
-            place = {"run_id": document["run_id"], "turn_number": turn.turn_number}
-            await self._turns_soon.update_one(place, {"$set": document}, upsert=True)
-        if turn.status.is_terminal:
-            changes["ended_by"] = call.input_ids
-        await self._runs.update_one(
-            {
-                **_one(call.organization_id, call.run_id),
-                "turn_number": {"$lte": turn.turn_number},
-                "status": {"$nin": TERMINAL},
-            },
-            {"$set": changes},
-        )
-
-    @guarded
     async def turn_of(self, organization_id: str, run_id: str, input_id: str) -> GivenTurn | None:
         """Return the turn that an input led to, with its events; None if none did."""
         document = await self._turns.find_one(
@@ -346,12 +295,6 @@ class RunRepository:
         await self._values.load([document], _START)
         start = InteractiveRunStart.model_validate(document["start"])
         return run_of(document, start)
-
-
-def _event_count(pair: dict[str, JsonValue]) -> int:
-    output = pair["run_output"]
-    events = output["events"] if isinstance(output, dict) else None
-    return len(events) if isinstance(events, list) else 0
 
 
 def _one(organization_id: str, run_id: str) -> Document:

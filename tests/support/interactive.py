@@ -24,6 +24,7 @@ from runtime.temporal import workflow_runner
 from store.indexes import ensure_indexes
 from store.interactive_runs import RunRepository
 from store.run_events import RunEventRepository
+from store.turns import TurnRecorder
 from workflows.interactive_run import InteractiveRunWorkflow
 
 Json = dict[str, JsonValue]
@@ -120,7 +121,9 @@ class Desk:
             return {}
 
         async with guarded_client(["127.0.0.1"]) as client:
-            records = RunRecordActivities(self.repository, RunEventRepository(self.database))
+            records = RunRecordActivities(
+                TurnRecorder(self.database), RunEventRepository(self.database)
+            )
             worker = Worker(
                 self.client,
                 task_queue=self.task_queue,
