@@ -3,11 +3,14 @@
 Source: docs/decisions/0048-turns-over-temporal.md and 0056-what-a-turn-waits-for.md.
 """
 
+import asyncio
 from typing import Any
 
 from bson import ObjectId
+from motor.frameworks.asyncio import run_on_executor
 from pydantic import JsonValue
 from pymongo import WriteConcern
+from pymongo.errors import DuplicateKeyError
 
 from contracts.runs import RecordTurnCall
 from dialogs.state import RunStatus
@@ -23,10 +26,10 @@ class TurnRecorder:
 
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
-        self._runs: Any = database[collections.INTERACTIVE_RUNS]
-        self._turns: Any = database[collections.INTERACTIVE_TURNS].with_options(
-            write_concern=WriteConcern(w=1, j=False)
-        )
+        # The driver's own collections under Motor's.
+        self._runs: Any = database[collections.INTERACTIVE_RUNS].delegate
+        turns: Any = database[collections.INTERACTIVE_TURNS].delegate
+        self._turns: Any = turns.with_options(write_concern=WriteConcern(w=1, j=False))
         self._values = Values(database)
 
     @guarded
@@ -36,11 +39,24 @@ class TurnRecorder:
         The turn's write is not waited for in the journal: the run's, which is, comes after it in
         the log, and is not kept without it.
         """
-        if call.pair is not None:
-            document = await self._turn(call, call.pair)
+        document = None if call.pair is None else await self._turn(call, call.pair)
+        loop = asyncio.get_running_loop()
+        # Motor has no types here.
+        await run_on_executor(loop, self._write, call, document)  # type: ignore[no-untyped-call]
+
+    def _write(self, call: RecordTurnCall, document: Document | None) -> None:
+        """Do both writes in one of Motor's threads: going there twice costs as much as a read."""
+        if document is not None:
+            self._write_turn(document)
+        self._runs.update_one(_open_before(call), {"$set": _standing(call)})
+
+    def _write_turn(self, document: Document) -> None:
+        """Write a turn's document; nearly always it is the first time."""
+        try:
+            self._turns.insert_one({**document})
+        except DuplicateKeyError:
             place = {"run_id": document["run_id"], "turn_number": document["turn_number"]}
-            await self._turns.update_one(place, {"$set": document}, upsert=True)
-        await self._runs.update_one(_open_before(call), {"$set": _standing(call)})
+            self._turns.update_one(place, {"$set": document})
 
     async def _turn(self, call: RecordTurnCall, pair: dict[str, JsonValue]) -> Document:
         """Return a turn's document."""
