@@ -1,6 +1,7 @@
 """Composition root of the API process: ``uvicorn --factory api.app:create_app``."""
 
 import atexit
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -9,13 +10,14 @@ from fastapi import FastAPI
 
 from api.assembly import running_services
 from api.boundary import Boundary
-from api.draining import Draining, Farewell, drained_first
+from api.draining import Draining, Farewell, drained_first, server_of
 from api.errors import install_error_handlers
 from api.intake import BodyLimit, InFlightLimit
 from api.mounts import WorkflowMount
 from api.observation import LateTracing, Observation
 from api.openapi import TAGS, PerdureAPI
 from api.query_token import QueryToken
+from api.request_heads import bound_heads
 from api.routes import (
     credentials,
     events,
@@ -120,6 +122,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if settings is None:
+                bound_heads(server_of(signal.getsignal(signal.SIGTERM)))
                 stack.enter_context(drained_first(draining, chosen.api_drain))
             spans.current = await stack.enter_async_context(tracing("perdure-api"))
             if settings is None:

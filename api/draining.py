@@ -143,7 +143,12 @@ async def stop_listening(listeners: Sequence[asyncio.AbstractServer]) -> None:
         listener.close()
 
 
-def _listeners(handler: object) -> Sequence[asyncio.AbstractServer]:
-    """Return the listeners of the server that a signal's handler belongs to."""
+def server_of(handler: object) -> uvicorn.Server | None:
+    """Return the server that a signal's handler belongs to."""
     server = getattr(handler, "__self__", None)
-    return list(server.servers) if isinstance(server, uvicorn.Server) else []
+    return server if isinstance(server, uvicorn.Server) else None
+
+
+def _listeners(handler: object) -> Sequence[asyncio.AbstractServer]:
+    server = server_of(handler)
+    return [] if server is None else list(server.servers)

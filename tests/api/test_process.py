@@ -8,11 +8,12 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from runtime.readiness import free_port
+from runtime.readiness import LOOPBACK, free_port
 from tests.support.eventually import eventually
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -91,6 +92,34 @@ async def test_it_starts_while_its_stores_are_down_says_so_and_stops_cleanly(
     assert len(told(lines)) == len(lines), lines
     assert any("shutdown complete" in line["message"] for line in told(lines))
     assert process.returncode == 0
+
+
+async def test_a_head_that_does_not_end_is_refused() -> None:
+    dead = f"127.0.0.1:{free_port()}"
+    variables = {
+        "PERDURE_MONGODB_URI": f"mongodb://{dead}/",
+        "PERDURE_TEMPORAL_ADDRESS": dead,
+    }
+    async with served(**variables) as (_, url):
+        port = urlsplit(url).port
+
+        async def connected() -> tuple[asyncio.StreamReader, asyncio.StreamWriter] | None:
+            try:
+                return await asyncio.open_connection(LOOPBACK, port)
+            except OSError:
+                return None
+
+        reader, writer = await eventually(connected, START_SECONDS, saying="the process listens")
+        writer.write(b"GET / HTTP/1.1\r\nX-Long: ")
+        for _ in range(3):
+            writer.write(b"a" * 32 * 1024)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        answer = await reader.read()
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.endswith(b"The head of the request is too long.")
 
 
 async def test_a_malformed_setting_ends_it_with_one_line() -> None:
