@@ -4,15 +4,13 @@ import dataclasses
 import logging
 import os
 from collections.abc import Sequence
-from functools import cache
+from typing import ClassVar, Self
 
 from temporalio.client import Client, Interceptor
 from temporalio.contrib.pydantic import PydanticPayloadConverter, pydantic_data_converter
 from temporalio.converter import (
-    CompositePayloadConverter,
     DataConverter,
     DefaultFailureConverterWithEncodedAttributes,
-    EncodingPayloadConverter,
     ExternalStorage,
     StorageDriver,
 )
@@ -56,20 +54,24 @@ _FOR_PEOPLE = RetryConfig(initial_interval_millis=50, max_elapsed_time_millis=1_
 
 
 class SharedPydanticConverter(PydanticPayloadConverter):
-    """Pydantic's converter, the same one behind every instance.
+    """Pydantic's converter, one and the same wherever one is made.
 
     With external storage the SDK makes a converter for each payload that it handles; each would
     begin with an empty cache of type adapters.
     """
 
+    _only: ClassVar[Self | None] = None
+
+    def __new__(cls) -> Self:
+        """Return the process's converter."""
+        if cls._only is None:
+            only = super().__new__(cls)
+            PydanticPayloadConverter.__init__(only)
+            cls._only = only
+        return cls._only
+
     def __init__(self) -> None:
-        """Borrow the process's converters."""
-        CompositePayloadConverter.__init__(self, *_encodings())
-
-
-@cache
-def _encodings() -> tuple[EncodingPayloadConverter, ...]:
-    return tuple(PydanticPayloadConverter().converters.values())
+        """Leave the shared converter as it is."""
 
 
 def data_converter(
