@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
 from temporalio.client import Client
 
+from benchmarks.caller import Api, UnreachableError, calling
 from runtime.embedded import NAMESPACE, EmbeddedMongo, EmbeddedTemporal
 from runtime.mongo import Mongo
 from runtime.process import ManagedProcess
@@ -32,7 +32,7 @@ class Platform:
 
     temporal: Client
     mongo: Mongo
-    api: httpx.AsyncClient
+    api: Api
     organization_id: str
 
 
@@ -62,16 +62,7 @@ async def running() -> AsyncIterator[Platform]:
             await process.start()
             stack.push_async_callback(process.stop)
         organization, token = await _organization(mongo)
-        api = await stack.enter_async_context(
-            httpx.AsyncClient(
-                base_url=f"http://{LOOPBACK}:{port}",
-                headers={"X-API-Key": token},
-                timeout=30,
-                # Less than the server's own 5 s, or a connection may close under a request.
-                limits=httpx.Limits(keepalive_expiry=2),
-                trust_env=False,
-            )
-        )
+        api = await stack.enter_async_context(calling(f"http://{LOOPBACK}:{port}", token))
         await await_answer(process, lambda: _is_ready(api))
         client = await connect(temporal.address, NAMESPACE, storage_driver=mongo.storage_driver())
         yield Platform(client, mongo, api, organization)
@@ -102,9 +93,9 @@ async def _organization(mongo: Mongo) -> tuple[str, str]:
     return organization.id, token
 
 
-async def _is_ready(api: httpx.AsyncClient) -> bool:
+async def _is_ready(api: Api) -> bool:
     try:
         return (await api.get("/health/ready")).is_success
-    except httpx.TransportError:
+    except UnreachableError:
         await asyncio.sleep(timedelta(milliseconds=100).total_seconds())
         return False

@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from statistics import median
 from uuid import UUID, uuid4
 
-import httpx
+from pydantic import JsonValue
 
+from benchmarks.caller import Api, RefusedError
 from benchmarks.figures import Bound, Figure, absolute
 from benchmarks.flows import INPUT, ended
 from benchmarks.platform import Platform
@@ -57,32 +58,30 @@ async def measure(platform: Platform) -> list[Figure]:
     ]
 
 
-async def _timed_ms(api: httpx.AsyncClient, path: str, parameters: dict[str, str]) -> float:
+async def _timed_ms(api: Api, path: str, parameters: dict[str, str]) -> float:
     started = time.perf_counter()
-    answer = await api.get(path, params=parameters)
-    answer.raise_for_status()
-    return (time.perf_counter() - started) * 1_000
+    answer = await api.get(path, parameters)
+    took = (time.perf_counter() - started) * 1_000
+    if not answer.is_success:
+        raise RefusedError(answer.text)
+    return took
 
 
 async def _created_ms(platform: Platform, flow_id: str) -> float:
     """Create one execution, and let it end before anything else is timed."""
     started = time.perf_counter()
-    answer = await platform.api.post(
-        "/api/flow-executions", json={"flow_id": flow_id, "input": INPUT}
-    )
-    answer.raise_for_status()
+    answer = await platform.api.post("/api/flow-executions", {"flow_id": flow_id, "input": INPUT})
     took = (time.perf_counter() - started) * 1_000
     await ended(platform, answer.json()["id"])
     return took
 
 
 async def _flow(platform: Platform, number: int) -> str:
-    task = {"name": "start", "task_executor_name": "custom_form_input", "parameters": {}}
+    task: JsonValue = {"name": "start", "task_executor_name": "custom_form_input", "parameters": {}}
     answer = await platform.api.post(
         "/api/flows",
-        json={"display_name": f"stored {number}", "definition": {"name": "s", "tasks": [task]}},
+        {"display_name": f"stored {number}", "definition": {"name": "s", "tasks": [task]}},
     )
-    answer.raise_for_status()
     flow_id: str = answer.json()["id"]
     return flow_id
 
