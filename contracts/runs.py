@@ -15,6 +15,9 @@ from dialogs.state import Fixed, RunInput, RunState, RunStatus
 
 JsonObject = dict[str, JsonValue]
 
+REMEMBERED_INPUTS = 200
+"""How many inputs a run knows the turns of, without its record."""
+
 
 class TurnGiven(Message):
     """Signal ``user_input``: what somebody hands to the next turn of a run.

@@ -9,6 +9,7 @@ from uuid import uuid4
 from pydantic import JsonValue
 
 from contracts.runs import (
+    REMEMBERED_INPUTS,
     Answer,
     AnswerKind,
     StopAsked,
@@ -33,7 +34,7 @@ from operations.run_inputs import (
     refuse_unusable,
 )
 from runtime.run_gateway import RunGateway
-from store.interactive_runs import GivenTurn, RunQuery, RunRecord, RunRepository
+from store.interactive_runs import RunQuery, RunRecord, RunRepository
 
 
 class Workflows(Protocol):
@@ -110,13 +111,10 @@ class InteractiveRuns:
             )
         if given.command == "stop":
             return await self._stop(await self._of_workflow(caller, workflow_id, run_id), input_id)
-        record, found = await asyncio.gather(
-            self._of_workflow(caller, workflow_id, run_id),
-            self._found(caller.organization_id, run_id, named),
-        )
-        return _told_before(record.id, found, given) or await self._continue(
-            record, given, input_id
-        )
+        record = await self._of_workflow(caller, workflow_id, run_id)
+        if named is None:
+            return await self._continue(record, given, input_id)
+        return await self._once(record, given, named)
 
     async def start(
         self,
@@ -219,17 +217,38 @@ class InteractiveRuns:
         record = await self._opened(
             caller, workflow_id, given, version_number, input_id, is_keyed=is_keyed
         )
-        named = input_id if record.turn_number else None
-        found = await self._found(record.organization_id, record.id, named)
-        return _told_before(record.id, found, given) or await self._started(record)
+        told = await self._told_before(record, given, input_id) if record.turn_number else None
+        return told or await self._started(record)
 
-    async def _found(
-        self, organization_id: str, run_id: str, named: str | None
-    ) -> GivenTurn | None:
-        """Return the turn that an input led to before; a run remembers only the latest ones."""
-        if named is None:
+    async def _once(self, record: RunRecord, given: RunInput, named: str) -> Turn:
+        """Hand in the next input, or return what the same one led to before.
+
+        The record is asked first where the run may have forgotten, and else at the same time: a run
+        makes no second turn of an input that it remembers.
+        """
+        if record.status.is_terminal or record.turn_number >= REMEMBERED_INPUTS:
+            told = await self._told_before(record, given, named)
+            return told or await self._continue(record, given, named)
+        asked = asyncio.create_task(self._told_before(record, given, named))
+        going_on = asyncio.create_task(self._continue(record, given, named))
+        try:
+            return await asked or await going_on
+        finally:
+            asked.cancel()
+            going_on.cancel()
+            await asyncio.gather(asked, going_on, return_exceptions=True)
+
+    async def _told_before(self, record: RunRecord, given: RunInput, named: str) -> Turn | None:
+        """Return the turn that an input led to before.
+
+        Raises:
+            IdempotencyConflictError: It was another input.
+        """
+        found = await self._runs.turn_of(record.organization_id, record.id, named)
+        if found is None:
             return None
-        return await self._runs.turn_of(organization_id, run_id, named)
+        refuse_other(found.run_input, given)
+        return Turn(record.id, found.turn)
 
     async def _opened(
         self,
@@ -321,18 +340,6 @@ class InteractiveRuns:
         if record.workflow_id != workflow_id:
             raise InteractiveRunNotFoundError("no such run", run_id=run_id)
         return record
-
-
-def _told_before(run_id: str, found: GivenTurn | None, given: RunInput) -> Turn | None:
-    """Return the turn that an input led to before.
-
-    Raises:
-        IdempotencyConflictError: It was another input.
-    """
-    if found is None:
-        return None
-    refuse_other(found.run_input, given)
-    return Turn(run_id, found.turn)
 
 
 def _cancelled(record: RunRecord) -> TurnView:

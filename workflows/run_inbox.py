@@ -2,10 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from contracts.runs import Answer, AnswerKind, StopAsked, TurnGiven, TurnView
-
-MAX_ANSWERED = 200
-"""Earlier ones are found in the run's document, where callers look before they hand anything in."""
+from contracts.runs import REMEMBERED_INPUTS, Answer, AnswerKind, StopAsked, TurnGiven, TurnView
 
 MAX_REFUSED = 100
 
@@ -72,7 +69,7 @@ class Inbox:
         """Say what an input led to; the current one is over then."""
         self.last = turn
         self._answered[input_id] = turn.turn_number
-        while len(self._answered) > MAX_ANSWERED:
+        while len(self._answered) > REMEMBERED_INPUTS:
             del self._answered[next(iter(self._answered))]
         self.current = None
 

@@ -11,8 +11,11 @@ from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 from temporalio.client import Client, WorkflowHandle
 
+from contracts.names import run_workflow_id
+from contracts.runs import REMEMBERED_INPUTS
 from dialogs.state import RunInput, RunStatus
 from flows.errors import (
+    IdempotencyConflictError,
     InteractiveRunEndedError,
     InteractiveRunNotFoundError,
     TemporalUnavailableError,
@@ -94,6 +97,47 @@ async def test_the_first_turn_of_a_run_that_went_on_is_told_from_its_record(
     again = await desk.runs.execute(desk.caller, DESK, RunInput(), key=key)
 
     assert again == first
+
+
+async def test_a_turn_is_told_again_though_nobody_works(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
+) -> None:
+    desk, key = await a_desk_on(database, temporal_client, task_queue), str(uuid4())
+    async with desk.worker():
+        first = await desk.runs.execute(desk.caller, DESK, RunInput())
+        second = await desk.runs.execute(
+            desk.caller, DESK, said("hello"), run_id=first.run_id, key=key
+        )
+
+    again = await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=first.run_id, key=key)
+    with pytest.raises(IdempotencyConflictError):
+        await desk.runs.execute(desk.caller, DESK, said("bye"), run_id=first.run_id, key=key)
+
+    assert again == second
+
+
+async def test_what_a_run_may_have_forgotten_is_looked_up_before_it_is_told(desk: Desk) -> None:
+    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+    key = str(uuid4())
+    second = await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=first.run_id, key=key)
+    long_ago = {"$set": {"turn_number": REMEMBERED_INPUTS}}
+    await desk.database[INTERACTIVE_RUNS].update_one({"_id": ObjectId(first.run_id)}, long_ago)
+    before = await length(desk, first.run_id)
+
+    again = await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=first.run_id, key=key)
+    told_by_record = await length(desk, first.run_id)
+    with pytest.raises(TurnUnderWayError):
+        await desk.runs.execute(desk.caller, DESK, said("more"), run_id=first.run_id, key="new")
+
+    assert again == second
+    assert told_by_record == before
+    assert await length(desk, first.run_id) > before
+
+
+async def length(desk: Desk, run_id: str) -> int:
+    """Return how many events the history of a run has."""
+    workflow = desk.client.get_workflow_handle(run_workflow_id(run_id))
+    return (await workflow.describe()).history_length
 
 
 async def test_of_two_turns_at_once_one_wins_and_the_other_is_told(desk: Desk) -> None:
