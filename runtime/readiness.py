@@ -1,6 +1,7 @@
 """Waiting for a child process to answer, and saying in one line why it did not."""
 
 import asyncio
+import random
 import re
 import shutil
 import signal
@@ -14,6 +15,8 @@ from runtime.process import ManagedProcess
 
 LOOPBACK = "127.0.0.1"
 START_DEADLINE = timedelta(seconds=60)
+SERVER_PORTS = range(10_000, 32_768)
+"""Above those of well-known servers, below those that Linux gives to outgoing connections."""
 
 _POLL = timedelta(milliseconds=50)
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: ([^:\s]+)")
@@ -83,11 +86,18 @@ def is_port_free(port: int) -> bool:
 
 
 def free_port() -> int:
-    """Return a loopback port that nobody listens on just now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """Return a loopback port that nobody listens on just now.
+
+    Not one of those that connections leave from: a server that is started again, or a little later,
+    would find it taken by any of them.
+
+    Raises:
+        StartUpError: All that were tried are taken.
+    """
+    for port in random.sample(SERVER_PORTS, 100):
+        if is_port_free(port):
+            return port
+    raise StartUpError("no port is free")
 
 
 def require_free_space(folder: Path, minimum_bytes: int) -> None:
