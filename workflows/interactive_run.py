@@ -150,7 +150,7 @@ class InteractiveRunWorkflow:
             elif self._is_full():
                 await self._move()
             else:
-                await self._take_turn(self._inbox.next())
+                await self._take_turn(self._inbox.next(self._state.turn_number + 1))
 
     async def _take_turn(self, given: TurnGiven) -> None:
         """Run one turn to its end, or until the run is stopped in the middle of it."""
@@ -159,10 +159,10 @@ class InteractiveRunWorkflow:
         turn = asyncio.create_task(self._outcome(given))
         try:
             await workflow.wait_condition(lambda: turn.done() or self._stop is not None)
-        finally:
-            if not turn.done():
-                turn.cancel()
-                await workflow.wait([turn])
+        except asyncio.CancelledError:
+            await _broken_off(turn)
+            raise
+        await _broken_off(turn)
         if turn.cancelled():
             await self._cancel(given)
             return
@@ -265,6 +265,13 @@ class InteractiveRunWorkflow:
                 }
             )
         )
+
+
+async def _broken_off(turn: asyncio.Task[TurnOutcome]) -> None:
+    """Cancel a turn if it is under way, and wait until it has stopped."""
+    if not turn.done():
+        turn.cancel()
+        await workflow.wait([turn])
 
 
 def _told(view: TurnView) -> TurnView:

@@ -2,9 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
+from temporalio import workflow
+
 from contracts.runs import REMEMBERED_INPUTS, Answer, AnswerKind, StopAsked, TurnGiven, TurnView
 
 MAX_REFUSED = 100
+KNOWS_WHAT_IS_WRITTEN = "inputs-know-what-is-written"
 
 
 class Inbox:
@@ -21,6 +24,7 @@ class Inbox:
         self._queue = list(queued)
         self._answered = dict(answered)
         self._refused: dict[str, AnswerKind] = {}
+        self._turn_of_current = 0
         self.current: TurnGiven | None = None
         self.last = last
 
@@ -35,15 +39,29 @@ class Inbox:
         return dict(self._answered)
 
     def take(self, given: TurnGiven, next_turn: int) -> None:
-        """Queue an input, unless it came before or expects another turn than the next one."""
+        """Queue an input, unless it came before or expects another turn than it would become.
+
+        Args:
+            next_turn: The turn that is due when none is under way.
+        """
         if self.is_known(given.input_id):
             return
-        is_busy = self.current is not None or bool(self._queue)
-        if given.expected_turn is not None and (is_busy or given.expected_turn != next_turn):
-            self.refuse(given.input_id, AnswerKind.CONFLICT)
-        else:
+        if given.expected_turn is None or self._is_due(given.expected_turn, next_turn):
             self._refused.pop(given.input_id, None)
             self._queue.append(given)
+        else:
+            self.refuse(given.input_id, AnswerKind.CONFLICT)
+
+    def _is_due(self, expected_turn: int, next_turn: int) -> bool:
+        """Return whether an input would become the turn that it expects.
+
+        One that expects the turn after those that are not over knows them from the record: a worker
+        died between writing a turn and saying so, and the turn is run once more.
+        """
+        if self.current is None and not self._queue:
+            return expected_turn == next_turn
+        due = (self._turn_of_current if self.current else next_turn - 1) + len(self._queue) + 1
+        return expected_turn == due and workflow.patched(KNOWS_WHAT_IS_WRITTEN)
 
     def refuse(self, input_id: str, kind: AnswerKind) -> None:
         """Remember a refusal until it was told; who never asks does not make it pile up."""
@@ -60,9 +78,10 @@ class Inbox:
         """Return whether the turn under way is this input's."""
         return self.current is not None and self.current.input_id == input_id
 
-    def next(self) -> TurnGiven:
-        """Begin with the next input."""
+    def next(self, turn: int) -> TurnGiven:
+        """Begin with the next input, which becomes that turn."""
         self.current = self._queue.pop(0)
+        self._turn_of_current = turn
         return self.current
 
     def answer(self, input_id: str, turn: TurnView) -> None:

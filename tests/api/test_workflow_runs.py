@@ -11,6 +11,7 @@ from tests.support.eventually import eventually
 from tests.support.interactive import a_call_graph, a_desk, said
 from tests.support.platform import Json, Platform
 from tests.support.receiver import receiving
+from tests.support.sessions import an_errand
 
 UNKNOWN = "0" * 24
 ALWAYS = {
@@ -183,17 +184,26 @@ async def test_a_graph_without_a_start_is_stored_and_not_run(working: Platform) 
 async def test_the_same_key_leads_to_the_same_turn_and_one_of_two_at_once_wins(
     working: Platform,
 ) -> None:
-    workflow_id = await a_workflow(working, a_desk())
-    key = str(uuid4())
+    async with receiving() as receiver:
+        gates = [receiver.gate(f"/{text}") for text in ("a", "b")]
+        workflow_id = await a_workflow(working, an_errand(receiver.url))
+        key = str(uuid4())
 
-    both = await asyncio.gather(*(turn(working, workflow_id, key=key) for _ in range(2)))
-    run_id = str(both[0]["run_id"])
-    rivals = await asyncio.gather(
-        *(executed(working, workflow_id, a_word(text), run_id=run_id) for text in ("a", "b"))
-    )
+        both = await asyncio.gather(*(turn(working, workflow_id, key=key) for _ in range(2)))
+        run_id = str(both[0]["run_id"])
+        rivals = [
+            asyncio.create_task(executed(working, workflow_id, a_word(text), run_id=run_id))
+            for text in ("a", "b")
+        ]
+        await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
+        is_over = [rival.done() for rival in rivals]
+        for gate in gates:
+            gate.set()
+        codes = [(await rival).status_code for rival in rivals]
 
     assert both[0] == both[1]
-    assert sorted(each.status_code for each in rivals) == [200, 409]
+    assert sorted(codes) == [200, 409]
+    assert codes[is_over.index(True)] == 409
 
 
 async def test_a_run_keeps_its_graph_when_the_workflow_changes(working: Platform) -> None:

@@ -21,6 +21,7 @@ from flows.errors import (
     TemporalUnavailableError,
     TurnUnderWayError,
 )
+from operations.interactive_runs import Turn
 from operations.run_sweep import GRACE, LOST, NEVER_STARTED, RunSweep
 from runtime.embedded import NAMESPACE
 from runtime.gateway import Gateway
@@ -40,6 +41,7 @@ from tests.support.interactive import (
     spoken,
 )
 from tests.support.receiver import receiving
+from tests.support.sessions import an_errand
 
 
 @pytest.fixture
@@ -140,21 +142,62 @@ async def length(desk: Desk, run_id: str) -> int:
     return (await workflow.describe()).history_length
 
 
-async def test_of_two_turns_at_once_one_wins_and_the_other_is_told(desk: Desk) -> None:
-    first = await desk.runs.execute(desk.caller, DESK, RunInput())
+async def test_of_two_turns_at_once_one_wins_and_the_other_is_told(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
+) -> None:
+    async with receiving() as receiver:
+        gates = [receiver.gate(f"/{text}") for text in ("one", "two")]
+        graph = an_errand(receiver.url)
+        desk = await a_desk_on(database, temporal_client, task_queue, graph)
+        async with desk.worker():
+            run_id = (await desk.runs.execute(desk.caller, DESK, RunInput())).run_id
+            rivals = [
+                asyncio.create_task(desk.runs.execute(desk.caller, DESK, said(text), run_id=run_id))
+                for text in ("one", "two")
+            ]
+            over, _ = await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
+            for gate in gates:
+                gate.set()
+            both = await asyncio.gather(*rivals, return_exceptions=True)
 
-    both = await asyncio.gather(
-        *(
-            desk.runs.execute(desk.caller, DESK, said(text), run_id=first.run_id)
-            for text in ("one", "two")
-        ),
-        return_exceptions=True,
-    )
-
-    refused = [each for each in both if isinstance(each, TurnUnderWayError)]
-    assert len(refused) == 1
-    record = await desk.repository.get(desk.caller.organization_id, first.run_id)
+    assert [type(each.exception()) for each in over] == [TurnUnderWayError]
+    assert [each.view.turn_number for each in both if isinstance(each, Turn)] == [2]
+    record = await desk.repository.get(desk.caller.organization_id, run_id)
     assert (record.status, record.turn_number) == (RunStatus.WAITING, 2)
+
+
+async def test_an_input_waits_for_a_turn_that_is_written_and_run_once_more(
+    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
+) -> None:
+    """As when a worker dies after it wrote the turn, and before it says so."""
+    async with receiving() as receiver:
+        gate = receiver.gate("/1")
+        graph = an_errand(receiver.url)
+        desk = await a_desk_on(database, temporal_client, task_queue, graph)
+        async with desk.worker():
+            run_id = (await desk.runs.execute(desk.caller, DESK, RunInput())).run_id
+            under_way = asyncio.create_task(
+                desk.runs.execute(desk.caller, DESK, said("1"), run_id=run_id)
+            )
+            await eventually(lambda: receiver.arrived("/1"), saying="the turn is under way")
+            with pytest.raises(TurnUnderWayError):
+                await desk.runs.execute(desk.caller, DESK, said("2"), run_id=run_id)
+            written = {"$set": {"turn_number": 2}}
+            await desk.database[INTERACTIVE_RUNS].update_one({"_id": ObjectId(run_id)}, written)
+
+            both = asyncio.gather(
+                *(desk.runs.execute(desk.caller, DESK, said("3"), run_id=run_id) for _ in range(2)),
+                return_exceptions=True,
+            )
+            await asyncio.sleep(0.2)
+            gate.set()
+
+            assert (await under_way).view.turn_number == 2
+            turns = [each for each in await both if isinstance(each, Turn)]
+            assert [(each.view.turn_number, spoken(each.view)) for each in turns] == [
+                (3, ["did 3: 200"])
+            ]
+            assert any(isinstance(each, TurnUnderWayError) for each in await both)
 
 
 async def test_a_run_that_waits_is_stopped_once(desk: Desk) -> None:

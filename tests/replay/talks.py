@@ -85,6 +85,7 @@ class Talk:
     Attributes:
         says: What a person says in each turn after the first, which says nothing.
         asks: Whether each input travels with the update that waits for its answer.
+        hurries: Whether everything is said before the first turn begins, for the turn it expects.
         stops: Whether it is stopped in the end.
         turns_a_history: How many turns one history holds.
     """
@@ -92,6 +93,7 @@ class Talk:
     graph: dict[str, Any]
     says: tuple[RunInput, ...] = ()
     asks: bool = False
+    hurries: bool = False
     stops: bool = False
     turns_a_history: int = 200
 
@@ -106,21 +108,29 @@ class Talk:
             activities=[record_turn, show_events, call_service, ask_model, run_code],
             workflow_runner=workflow_runner(),
         )
+        handle: AnyHandle = await engine.client.start_workflow(
+            INTERACTIVE_RUN,
+            self._start(run_id),
+            id=f"workflow-run:{run_id}",
+            task_queue=task_queue,
+        )
+        latest = engine.client.get_workflow_handle(handle.id)
+        if self.hurries:
+            await self._tell_all(latest)
         async with worker:
-            handle: AnyHandle = await engine.client.start_workflow(
-                INTERACTIVE_RUN,
-                self._start(run_id),
-                id=f"workflow-run:{run_id}",
-                task_queue=task_queue,
-            )
-            latest = engine.client.get_workflow_handle(handle.id)
-            for number, each in enumerate(self.says):
-                await self._tell(latest, TurnGiven(input_id=f"said {number}", run_input=each))
+            if not self.hurries:
+                await self._tell_all(latest)
             if self.stops:
                 await latest.signal(STOP, StopAsked(input_id="stop"))
             await latest.result()
         first = engine.client.get_workflow_handle(handle.id, run_id=handle.first_execution_run_id)
         return [first]
+
+    async def _tell_all(self, handle: AnyHandle) -> None:
+        for number, each in enumerate(self.says):
+            expected = number + 2 if self.hurries else None
+            given = TurnGiven(input_id=f"said {number}", expected_turn=expected, run_input=each)
+            await self._tell(handle, given)
 
     async def _tell(self, handle: AnyHandle, given: TurnGiven) -> None:
         if self.asks:
@@ -176,6 +186,7 @@ def _a_model_graph() -> dict[str, Any]:
 TALKS = {
     "talk": Talk(a_desk(), (said("hello"), _BYE)),
     "talk_asks": Talk(a_desk(), (said("hello"), said("more"), _BYE), asks=True),
+    "talk_hurries": Talk(a_desk(), (said("hello"), _BYE), hurries=True),
     "talk_calls_a_service": Talk(a_call_graph("http://x/call")),
     "talk_shows_its_events": Talk(a_call_graph("http://x/call")),
     "talk_stopped": Talk(a_desk(), (said("hello"),), stops=True),
