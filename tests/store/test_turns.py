@@ -3,13 +3,16 @@
 from uuid import uuid4
 
 import pytest
+from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
 
 from contracts.runs import RecordTurnCall, TurnView
 from dialogs.state import RunStatus
 from store.clock import now
+from store.collections import INTERACTIVE_RUNS
 from store.indexes import ensure_indexes
 from store.interactive_runs import RunRecord, RunRepository, new_run_id
+from store.run_events import RunEventRepository
 from store.turns import TurnRecorder
 
 ORGANIZATION = str(uuid4())
@@ -94,6 +97,30 @@ async def test_a_run_that_has_ended_stays_so(database: AsyncIOMotorDatabase, run
 
     record = await RunRepository(database).get(ORGANIZATION, run_id)
     assert (record.status, record.ended_by) == (RunStatus.COMPLETED, ("input 1",))
+
+
+async def test_a_turn_is_told_to_listeners_once_the_run_stands_there(
+    database: AsyncIOMotorDatabase, run_id: str
+) -> None:
+    told = RunEventRepository(database)
+    second = a_turn(run_id, 2, "second").model_copy(update={"first_event": 1})
+    await TurnRecorder(database).record(
+        a_turn(run_id, 1, "first").model_copy(update={"first_event": 0})
+    )
+    runs = database[INTERACTIVE_RUNS]
+    before = await runs.find_one({"_id": ObjectId(run_id)})
+    assert before is not None
+
+    await TurnRecorder(database).record(second)
+    heard = await told.after(ORGANIZATION, run_id, 1)
+    await runs.replace_one({"_id": ObjectId(run_id)}, before)  # between the two writes
+    unheard = await told.after(ORGANIZATION, run_id, 1)
+    earlier = await told.after(ORGANIZATION, run_id, 0)
+    await runs.update_one({"_id": ObjectId(run_id)}, {"$set": {"is_open": False}})
+    at_the_end = await told.after(ORGANIZATION, run_id, 1)
+
+    assert (heard, unheard, at_the_end) == ([{"said": "second"}], [], [{"said": "second"}])
+    assert earlier == [{"said": "first"}]
 
 
 async def test_an_end_without_a_turn_writes_none(
