@@ -239,9 +239,7 @@ class InteractiveRuns:
             await asyncio.gather(asked, going_on, return_exceptions=True)
 
     async def _told_before(self, record: RunRecord, given: RunInput, named: str) -> Turn | None:
-        """Return the turn that an input led to before; None also while it is still being written.
-
-        Where the run stands is written last: who is told a turn may go on from there at once.
+        """Return the turn that an input led to before.
 
         Raises:
             IdempotencyConflictError: It was another input.
@@ -250,11 +248,6 @@ class InteractiveRuns:
         if found is None:
             return None
         refuse_other(found.run_input, given)
-        number = found.turn.turn_number
-        if number > record.turn_number:
-            current = await self._runs.get(record.organization_id, record.id)
-            if number > current.turn_number and not current.status.is_terminal:
-                return None
         return Turn(record.id, found.turn)
 
     async def _opened(

@@ -53,7 +53,6 @@ class RunEventRepository:
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
         self._turns: Any = database[collections.INTERACTIVE_TURNS]
-        self._runs: Any = database[collections.INTERACTIVE_RUNS]
         self._shown: Any = database[collections.RUN_EVENTS]
         # Losing a piece of speech loses nothing: what was said comes as an event.
         self._speech: Any = database[collections.RUN_SPEECH].with_options(
@@ -93,8 +92,7 @@ class RunEventRepository:
     async def after(self, organization_id: str, run_id: str, told: int) -> Sequence[JsonObject]:
         """Return events that follow the first ``told`` ones of a run; none if there are none yet.
 
-        There may be more behind them. Those that end a turn come once the run says where it stands:
-        whoever hears that it waits may speak.
+        There may be more behind them.
         """
         for collection, index, names in (
             (self._turns, indexes.TURNS_BY_EVENT, _PAIR),
@@ -110,19 +108,10 @@ class RunEventRepository:
                 sort=[("first_event", -1)],
                 hint=index,
             )
-            if found is None or told >= found["first_event"] + found["event_count"]:
-                continue
-            if collection is self._turns and not await self._is_written(found):
-                continue
-            await self._values.load([found], names)
-            return _events(found)[told - found["first_event"] :]
+            if found is not None and told < found["first_event"] + found["event_count"]:
+                await self._values.load([found], names)
+                return _events(found)[told - found["first_event"] :]
         return []
-
-    async def _is_written(self, turn: Document) -> bool:
-        """Return whether a turn's run stands where that turn left it, or goes no further."""
-        stands = [{"turn_number": {"$gte": turn["turn_number"]}}, {"is_open": False}]
-        found = await self._runs.find_one({"_id": turn["run_id"], "$or": stands}, {"_id": 1})
-        return found is not None
 
     @guarded
     async def spoken(self, organization_id: str, run_id: str, told: int) -> Sequence[SpeechPiece]:

@@ -19,9 +19,8 @@ from store.change_feed import PATIENCE, StreamDatabase, stream_faults
 from store.run_events import SpeechPiece, piece_of
 from store.values import Document
 
-_OF_EVENTS = (collections.RUN_EVENTS, collections.RUN_SPEECH)
+_OF_TURNS = (collections.INTERACTIVE_TURNS, collections.RUN_EVENTS)
 _WRITTEN = ("insert", "replace")
-_STANDING = ("status", "turn_number")
 _SPEECH = (
     *("run_id", "organization_id", "turn_number", "events_told", "node_logical_id", "node_name"),
     *("node_run_id", "message_id", "attempt", "sequence", "text", "at"),
@@ -31,17 +30,14 @@ _PIPELINE: list[Document] = [
         "$match": {
             "$or": [
                 {
-                    "ns.coll": {"$in": [*_OF_EVENTS]},
+                    "ns.coll": {"$in": [*_OF_TURNS, collections.RUN_SPEECH]},
                     "operationType": {"$in": [*_WRITTEN]},
                 },
-                *(
-                    {
-                        "ns.coll": collections.INTERACTIVE_RUNS,
-                        "operationType": "update",
-                        f"updateDescription.updatedFields.{name}": {"$exists": True},
-                    }
-                    for name in _STANDING
-                ),
+                {
+                    "ns.coll": collections.INTERACTIVE_RUNS,
+                    "operationType": "update",
+                    "updateDescription.updatedFields.status": {"$exists": True},
+                },
                 {"ns.coll": collections.INTERACTIVE_RUNS, "operationType": "delete"},
             ]
         }

@@ -22,12 +22,26 @@ _TRANSIENT = "TransientTransactionError"
 async def in_transaction(client: Any, body: Callable[[Any], Awaitable[R]]) -> R:
     """Run a body with a session and commit; all of it is written, or nothing.
 
-    What collides with another transaction is tried again for a few seconds: longer than a server
-    set up like the embedded one keeps what a killed process had begun. A store that does not answer
-    is told at once.
-
     Args:
         body: May run several times, so it changes nothing but through its session.
+
+    Raises:
+        StoreUnavailableError: Others kept writing the same, all the time.
+        PyMongoError: Not written, or after a broken connection not known to be.
+    """
+
+    async def attempt() -> R:
+        async with await client.start_session() as session, session.start_transaction():
+            return await body(session)
+
+    return await until_alone(attempt)
+
+
+async def until_alone(attempt: Callable[[], Awaitable[R]]) -> R:
+    """Run a whole transaction, again where it collides with another one.
+
+    What collides is tried again for a few seconds: longer than a server set up like the embedded
+    one keeps what a killed process had begun. A store that does not answer is told at once.
 
     Raises:
         StoreUnavailableError: Others kept writing the same, all the time.
@@ -37,8 +51,7 @@ async def in_transaction(client: Any, body: Callable[[Any], Awaitable[R]]) -> R:
     deadline = loop.time() + PATIENCE.total_seconds()
     while True:
         try:
-            async with await client.start_session() as session, session.start_transaction():
-                return await body(session)
+            return await attempt()
         except PyMongoError as error:
             if not error.has_error_label(_TRANSIENT) or is_unavailable(error):
                 raise

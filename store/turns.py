@@ -4,18 +4,20 @@ Source: docs/decisions/0048-turns-over-temporal.md and 0056-what-a-turn-waits-fo
 """
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from bson import ObjectId
 from motor.frameworks.asyncio import run_on_executor
 from pydantic import JsonValue
-from pymongo import WriteConcern
 from pymongo.errors import DuplicateKeyError
 
 from contracts.runs import RecordTurnCall
 from dialogs.state import RunStatus
 from store import collections
 from store.faults import guarded
+from store.transactions import until_alone
 from store.values import Database, Document, Values, encode
 
 TERMINAL = tuple(status.value for status in RunStatus if status.is_terminal)
@@ -26,37 +28,51 @@ class TurnRecorder:
 
     def __init__(self, database: Database) -> None:
         """Borrow a database."""
-        # The driver's own collections under Motor's.
+        # The driver's own client and collections under Motor's.
+        self._client: Any = database.client.delegate
         self._runs: Any = database[collections.INTERACTIVE_RUNS].delegate
-        turns: Any = database[collections.INTERACTIVE_TURNS].delegate
-        self._turns: Any = turns.with_options(write_concern=WriteConcern(w=1, j=False))
+        self._turns: Any = database[collections.INTERACTIVE_TURNS].delegate
         self._values = Values(database)
 
     @guarded
     async def record(self, call: RecordTurnCall) -> None:
-        """Write a turn, then where the run stands. Repeatable; a run that has ended stays so.
+        """Write a turn and where the run stands, both or nothing.
 
-        The turn's write is not waited for in the journal: the run's, which is, comes after it in
-        the log, and is not kept without it.
+        Repeatable; a run that has ended stays so.
         """
         document = None if call.pair is None else await self._turn(call, call.pair)
         loop = asyncio.get_running_loop()
-        # Motor has no types here.
-        await run_on_executor(loop, self._write, call, document)  # type: ignore[no-untyped-call]
+
+        async def attempt() -> None:
+            # Motor has no types here.
+            await run_on_executor(loop, self._write, call, document)  # type: ignore[no-untyped-call]
+
+        await until_alone(attempt)
 
     def _write(self, call: RecordTurnCall, document: Document | None) -> None:
-        """Do both writes in one of Motor's threads: going there twice costs as much as a read."""
-        if document is not None:
-            self._write_turn(document)
-        self._runs.update_one(_open_before(call), {"$set": _standing(call)})
-
-    def _write_turn(self, document: Document) -> None:
-        """Write a turn's document; nearly always it is the first time."""
+        """Do all of it in one of Motor's threads: going there costs as much as a read."""
+        if document is None:
+            self._stand(call)
+            return
         try:
-            self._turns.insert_one({**document})
+            with self._transaction() as session:
+                self._turns.insert_one({**document}, session=session)
+                self._stand(call, session)
         except DuplicateKeyError:
+            # Nearly always it is the first time.
             place = {"run_id": document["run_id"], "turn_number": document["turn_number"]}
-            self._turns.update_one(place, {"$set": document})
+            with self._transaction() as session:
+                self._turns.update_one(place, {"$set": document}, session=session)
+                self._stand(call, session)
+
+    def _stand(self, call: RecordTurnCall, session: Any = None) -> None:
+        """Say where the run stands."""
+        self._runs.update_one(_open_before(call), {"$set": _standing(call)}, session=session)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        with self._client.start_session() as session, session.start_transaction():
+            yield session
 
     async def _turn(self, call: RecordTurnCall, pair: dict[str, JsonValue]) -> Document:
         """Return a turn's document."""

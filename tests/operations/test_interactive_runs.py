@@ -200,32 +200,6 @@ async def test_an_input_waits_for_a_turn_that_is_written_and_run_once_more(
             assert any(isinstance(each, TurnUnderWayError) for each in await both)
 
 
-async def test_a_turn_is_told_from_the_record_once_the_run_stands_there(
-    database: AsyncIOMotorDatabase, temporal_client: Client, task_queue: str
-) -> None:
-    desk = await a_desk_on(database, temporal_client, task_queue)
-    async with desk.worker():
-        run_id = (await desk.runs.execute(desk.caller, DESK, RunInput())).run_id
-        runs = desk.database[INTERACTIVE_RUNS]
-        before = await runs.find_one({"_id": ObjectId(run_id)})
-        assert before is not None
-        turn = await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=run_id, key="k")
-    after = await runs.find_one_and_replace({"_id": ObjectId(run_id)}, before)
-    assert after is not None
-
-    again = asyncio.create_task(
-        desk.runs.execute(desk.caller, DESK, said("hello"), run_id=run_id, key="k")
-    )
-    workflow = temporal_client.get_workflow_handle(run_workflow_id(run_id))
-    await eventually(lambda: is_signalled(workflow), saying="the input is handed in")
-    assert not again.done()
-    async with desk.worker():
-        assert await again == turn
-    await runs.replace_one({"_id": ObjectId(run_id)}, after)
-
-    assert await desk.runs.execute(desk.caller, DESK, said("hello"), run_id=run_id, key="k") == turn
-
-
 async def test_a_run_that_waits_is_stopped_once(desk: Desk) -> None:
     first = await desk.runs.execute(desk.caller, DESK, RunInput())
     stop, key = RunInput(command="stop"), str(uuid4())

@@ -1,18 +1,19 @@
 """Turns as they are written: again, late, and after the end."""
 
+import asyncio
 from uuid import uuid4
 
 import pytest
 from bson import ObjectId
 from motor.motor_asyncio import AsyncIOMotorDatabase
+from pymongo.errors import OperationFailure
 
 from contracts.runs import RecordTurnCall, TurnView
 from dialogs.state import RunStatus
 from store.clock import now
-from store.collections import INTERACTIVE_RUNS
+from store.collections import INTERACTIVE_RUNS, INTERACTIVE_TURNS
 from store.indexes import ensure_indexes
 from store.interactive_runs import RunRecord, RunRepository, new_run_id
-from store.run_events import RunEventRepository
 from store.turns import TurnRecorder
 
 ORGANIZATION = str(uuid4())
@@ -99,28 +100,56 @@ async def test_a_run_that_has_ended_stays_so(database: AsyncIOMotorDatabase, run
     assert (record.status, record.ended_by) == (RunStatus.COMPLETED, ("input 1",))
 
 
-async def test_a_turn_is_told_to_listeners_once_the_run_stands_there(
+async def test_whoever_sees_a_turn_sees_its_run_stand_there(
     database: AsyncIOMotorDatabase, run_id: str
 ) -> None:
-    told = RunEventRepository(database)
-    second = a_turn(run_id, 2, "second").model_copy(update={"first_event": 1})
-    await TurnRecorder(database).record(
-        a_turn(run_id, 1, "first").model_copy(update={"first_event": 0})
-    )
+    """Who is told a turn goes on from where the run stands, at once."""
+    recorder, runs = TurnRecorder(database), RunRepository(database)
+
+    async def ahead(number: int) -> int:
+        """Return where the run stands, as soon as the turn is there."""
+        while await runs.turn_of(ORGANIZATION, run_id, f"input {number}") is None:
+            pass
+        return (await runs.get(ORGANIZATION, run_id)).turn_number
+
+    stood = []
+    for number in range(1, 31):
+        seen = asyncio.create_task(ahead(number))
+        await recorder.record(a_turn(run_id, number, "hello"))
+        stood.append(await seen)
+
+    assert stood == [*range(1, 31)]
+
+
+async def test_a_turn_is_written_while_others_write_to_its_run(
+    database: AsyncIOMotorDatabase, run_id: str
+) -> None:
     runs = database[INTERACTIVE_RUNS]
-    before = await runs.find_one({"_id": ObjectId(run_id)})
-    assert before is not None
+    turns = asyncio.gather(
+        *(TurnRecorder(database).record(a_turn(run_id, number, "hello")) for number in range(1, 21))
+    )
+    while not turns.done():
+        await runs.update_one({"_id": ObjectId(run_id)}, {"$set": {"checked_at": now()}})
+    await turns
 
-    await TurnRecorder(database).record(second)
-    heard = await told.after(ORGANIZATION, run_id, 1)
-    await runs.replace_one({"_id": ObjectId(run_id)}, before)  # between the two writes
-    unheard = await told.after(ORGANIZATION, run_id, 1)
-    earlier = await told.after(ORGANIZATION, run_id, 0)
-    await runs.update_one({"_id": ObjectId(run_id)}, {"$set": {"is_open": False}})
-    at_the_end = await told.after(ORGANIZATION, run_id, 1)
+    record = await RunRepository(database).get(ORGANIZATION, run_id)
+    assert record.turn_number == 20
+    assert await RunRepository(database).turn_count(ORGANIZATION, run_id) == 20
 
-    assert (heard, unheard, at_the_end) == ([{"said": "second"}], [], [{"said": "second"}])
-    assert earlier == [{"said": "first"}]
+
+async def test_what_a_killed_worker_had_begun_to_write_is_waited_for(
+    database: AsyncIOMotorDatabase, run_id: str
+) -> None:
+    place = {"run_id": ObjectId(run_id), "turn_number": 1}
+    async with await database.client.start_session() as session:
+        session.start_transaction()  # and nobody ends it
+        await database[INTERACTIVE_TURNS].insert_one({**place, "by": "killed"}, session=session)
+
+        await TurnRecorder(database).record(a_turn(run_id, 1, "hello"))
+
+        with pytest.raises(OperationFailure):
+            await session.commit_transaction()
+    assert await events(database, run_id, 1) == [{"said": "hello"}]
 
 
 async def test_an_end_without_a_turn_writes_none(
