@@ -16,7 +16,9 @@ from runtime.process import ManagedProcess
 LOOPBACK = "127.0.0.1"
 START_DEADLINE = timedelta(seconds=60)
 SERVER_PORTS = range(10_000, 32_768)
-"""Above those of well-known servers, below those that Linux gives to outgoing connections."""
+"""Above those of well-known servers, below those that Linux by default gives to connections."""
+
+MAX_PORTS_TRIED = 100
 
 _POLL = timedelta(milliseconds=50)
 _MISSING_LIBRARY = re.compile(r"error while loading shared libraries: ([^:\s]+)")
@@ -85,7 +87,7 @@ def is_port_free(port: int) -> bool:
         return True
 
 
-def free_port() -> int:
+def free_port(among: range = SERVER_PORTS) -> int:
     """Return a loopback port that nobody listens on just now.
 
     Not one of those that connections leave from: a server that is started again, or a little later,
@@ -94,7 +96,7 @@ def free_port() -> int:
     Raises:
         StartUpError: All that were tried are taken.
     """
-    for port in random.sample(SERVER_PORTS, 100):
+    for port in random.sample(among, min(MAX_PORTS_TRIED, len(among))):
         if is_port_free(port):
             return port
     raise StartUpError("no port is free")
