@@ -185,19 +185,20 @@ async def test_an_input_waits_for_a_turn_that_is_written_and_run_once_more(
             written = {"$set": {"turn_number": 2}}
             await desk.database[INTERACTIVE_RUNS].update_one({"_id": ObjectId(run_id)}, written)
 
-            both = asyncio.gather(
-                *(desk.runs.execute(desk.caller, DESK, said("3"), run_id=run_id) for _ in range(2)),
-                return_exceptions=True,
-            )
-            await asyncio.sleep(0.2)
+            rivals = [
+                asyncio.create_task(desk.runs.execute(desk.caller, DESK, said("3"), run_id=run_id))
+                for _ in range(2)
+            ]
+            over, waiting = await asyncio.wait(rivals, return_when=asyncio.FIRST_COMPLETED)
+            assert not under_way.done()
             gate.set()
 
             assert (await under_way).view.turn_number == 2
-            turns = [each for each in await both if isinstance(each, Turn)]
+            assert [type(each.exception()) for each in over] == [TurnUnderWayError]
+            turns = [await each for each in waiting]
             assert [(each.view.turn_number, spoken(each.view)) for each in turns] == [
                 (3, ["did 3: 200"])
             ]
-            assert any(isinstance(each, TurnUnderWayError) for each in await both)
 
 
 async def test_a_run_that_waits_is_stopped_once(desk: Desk) -> None:
