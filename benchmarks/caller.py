@@ -37,14 +37,22 @@ class Answer:
         """Return whether the call did what it should."""
         return self.status_code < 300
 
-    def json(self) -> Any:
-        """Return the body.
+    def raise_for_status(self) -> None:
+        """Do nothing for a success.
 
         Raises:
             RefusedError: The call was refused.
         """
         if not self.is_success:
             raise RefusedError(f"{self.status_code}: {self.text}")
+
+    def json(self) -> Any:
+        """Return the body.
+
+        Raises:
+            RefusedError: The call was refused.
+        """
+        self.raise_for_status()
         return json.loads(self.text)
 
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from pydantic import JsonValue
 
-from benchmarks.caller import Api, RefusedError
+from benchmarks.caller import Api
 from benchmarks.figures import Bound, Figure, absolute
 from benchmarks.flows import INPUT, ended
 from benchmarks.platform import Platform
@@ -62,8 +62,7 @@ async def _timed_ms(api: Api, path: str, parameters: dict[str, str]) -> float:
     started = time.perf_counter()
     answer = await api.get(path, parameters)
     took = (time.perf_counter() - started) * 1_000
-    if not answer.is_success:
-        raise RefusedError(answer.text)
+    answer.raise_for_status()
     return took
 
 
