@@ -3,7 +3,8 @@
 Whoever keeps a connection open may send the next request at the very moment in which the server
 closes it, and cannot know whether it was read. So connections are closed by answers instead: told
 to stop, the process serves on for a moment, each answer saying ``Connection: close``, and says that
-it is not ready. Only then does it stop listening, and lets those who have just connected ask.
+it is not ready. Only then does it take no more connections, and lets those who have just got one
+ask.
 
 Source: docs/operations.md, "Rolling restarts".
 """
@@ -22,14 +23,12 @@ from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.envelope import error_reply
+from api.listeners import refuse_connections
 
 READINESS = "/health/ready"
 
 LAST_WORDS_SECONDS = 0.3
 """How long those who have just connected may take to ask."""
-
-_QUIET_SECONDS = 0.000_2
-_MOST_LOOKS = 1_000
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ def drained_first(draining: Draining, grace: timedelta) -> Iterator[None]:
 
     async def take_leave(number: int) -> None:
         await asyncio.sleep(grace.total_seconds())
-        await stop_listening(_listeners(stops[signal.Signals(number)]))
+        stop_listening(_listeners(stops[signal.Signals(number)]))
         await asyncio.sleep(LAST_WORDS_SECONDS)
         stop(number, None)
 
@@ -127,20 +126,12 @@ def drained_first(draining: Draining, grace: timedelta) -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
 
-async def stop_listening(listeners: Sequence[asyncio.AbstractServer]) -> None:
-    """Close listeners right behind a moment in which the loop took in whoever had connected.
-
-    Closing resets those whom the kernel has connected and nobody has taken in yet. How long ago
-    the loop looked is how long its last turn took.
-    """
-    loop = asyncio.get_running_loop()
-    for _ in range(_MOST_LOOKS):
-        before = loop.time()
-        await asyncio.sleep(0)
-        if loop.time() - before < _QUIET_SECONDS:
-            break
+def stop_listening(listeners: Sequence[asyncio.Server]) -> None:
+    """Take in only those who have connected; who asks for a connection finds nobody."""
     for listener in listeners:
-        listener.close()
+        refused = [refuse_connections(own.fileno()) for own in listener.sockets]
+        if not all(refused):
+            listener.close()
 
 
 def server_of(handler: object) -> uvicorn.Server | None:
@@ -149,6 +140,6 @@ def server_of(handler: object) -> uvicorn.Server | None:
     return server if isinstance(server, uvicorn.Server) else None
 
 
-def _listeners(handler: object) -> Sequence[asyncio.AbstractServer]:
+def _listeners(handler: object) -> Sequence[asyncio.Server]:
     server = server_of(handler)
     return [] if server is None else list(server.servers)
